@@ -1,0 +1,320 @@
+//! The one table of formats: how each is recognised, taken apart and put together again.
+//!
+//! Nothing here does I/O. A probe looks at the bytes that were [`Fetched`] for it and either answers with a [`Probe`] or
+//! asks for one more range; its caller reads that range and asks again. Synthesis turns what the store holds of a track
+//! into a [`Layout`], from data alone.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::layout::{BlobId, LayoutError};
+
+/// Version of the probes: a stored row of an older version is probed again by the next scan.
+pub const PROBE_VERSION: u32 = 1;
+
+/// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
+pub const SYNTHESIZER_VERSION: u32 = 1;
+
+/// What a file is, by its content. `as_str` is the name in the store, in metrics and in reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Format {
+    /// Native FLAC.
+    Flac,
+    /// MPEG audio, layer I to III.
+    Mp3,
+    /// MP4 container with audio.
+    Mp4,
+    /// Ogg container: Vorbis, Opus, FLAC or Speex.
+    Ogg,
+    /// RIFF/RF64/BW64 WAVE.
+    Wav,
+    /// AIFF and AIFF-C.
+    Aiff,
+    /// Monkey's Audio.
+    Ape,
+    /// `WavPack`.
+    WavPack,
+    /// Musepack SV7 or SV8.
+    Musepack,
+    /// True Audio.
+    TrueAudio,
+    /// AAC in ADTS frames.
+    Adts,
+    /// Has the extension of an audio file and content that nothing here recognises.
+    Unrecognised,
+}
+
+/// A run of bytes of the backing file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByteRange {
+    /// Bytes from the file's start.
+    pub offset: u64,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+impl ByteRange {
+    /// The first byte after the range.
+    ///
+    /// A range is made from parsed and bounded numbers, so the sum cannot wrap; it saturates all the same.
+    pub fn end(self) -> u64 {
+        self.offset.saturating_add(self.len)
+    }
+}
+
+/// One value of one tag key. Keys are the shared vocabulary in lower case (`title`, `albumartist`, `track`, `tracktotal`,
+/// `musicbrainz_trackid` …) where the field has a name for them, else the format's own name. Several values of a key are
+/// several tags, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag {
+    /// Vocabulary key, or the native name.
+    pub key: String,
+    /// The value as text.
+    pub value: String,
+}
+
+/// Where the bytes of a picture or of an opaque item lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the backing file, untouched.
+    Backing(ByteRange),
+    /// In the store, because somebody put it there.
+    Blob {
+        /// The blob.
+        blob: BlobId,
+        /// Its length in bytes.
+        len: u64,
+    },
+}
+
+impl Source {
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Backing(range) => range.len,
+            Self::Blob { len, .. } => *len,
+        }
+    }
+
+    /// Whether there are no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A picture. The fields are those of a FLAC PICTURE block, which are a superset of `ID3v2`'s APIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Art {
+    /// Picture type by the `ID3v2` APIC table: 3 is the front cover.
+    pub picture_type: u32,
+    /// MIME type, as the file states it.
+    pub mime: String,
+    /// Free description.
+    pub description: String,
+    /// Width in pixels; 0 where unknown.
+    pub width: u32,
+    /// Height in pixels; 0 where unknown.
+    pub height: u32,
+    /// Bits per pixel; 0 where unknown.
+    pub depth: u32,
+    /// Number of palette colours; 0 where there is no palette or it is unknown.
+    pub colors: u32,
+    /// The encoded picture.
+    pub source: Source,
+}
+
+/// An item of metadata that is kept without being understood: a PRIV frame, an APPLICATION block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpaqueItem {
+    /// The format's own name for it, e.g. `PRIV` or `APPLICATION`.
+    pub native: String,
+    /// Frame or block flags, as the format defines them and as they are to be written; 0 where it has none.
+    pub flags: u32,
+    /// Its body, without the frame or block header.
+    pub source: Source,
+}
+
+/// What is known of the sound itself; `None` where the file does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AudioProperties {
+    /// Playing time in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Samples per second.
+    pub sample_rate_hz: Option<u32>,
+    /// Number of channels.
+    pub channels: Option<u32>,
+    /// Bits of a sample, for lossless formats.
+    pub bits_per_sample: Option<u32>,
+    /// Average bitrate of the sound in bit/s.
+    pub bitrate_bps: Option<u32>,
+}
+
+/// Why a file's metadata could not be taken apart; such a file is served as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// The file has no bytes.
+    Empty,
+    /// Nothing here recognises the content.
+    Unrecognised,
+    /// The structure breaks its own format's rules.
+    Malformed,
+    /// The file ends within its own metadata.
+    Truncated,
+    /// A size or count in it is over a named bound.
+    OverLimit,
+}
+
+/// What a probe learned of a file: plain data, ready for the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// By content, never by extension.
+    pub format: Format,
+    /// How the file is built, for the synthesizer.
+    pub structure: Structure,
+    /// Text items, decoded, in the file's order.
+    pub tags: Vec<Tag>,
+    /// Pictures, in the file's order, as ranges of the file.
+    pub art: Vec<Art>,
+    /// Kept items, in the file's order, as ranges of the file.
+    pub items: Vec<OpaqueItem>,
+    /// The sound.
+    pub properties: AudioProperties,
+    /// Why the metadata could not be taken apart, where it could not.
+    pub failure: Option<Failure>,
+    /// Things worth a line in the scan's report that cost at most one field each.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something odd in a file that did not keep it from being read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A field's bytes were not valid in the encoding it claims and were decoded as a legacy code page.
+    LegacyText {
+        /// The field's native name.
+        field: String,
+    },
+    /// One field could not be read and was left out.
+    BadField {
+        /// The field's native name.
+        field: String,
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// The content is another format than the extension says.
+    ExtensionMismatch {
+        /// What the content is.
+        content: Format,
+    },
+}
+
+/// How a file is built, as its synthesizer needs it; kept in the store as one value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Structure {
+    /// Served as it is: one range.
+    AsIs,
+}
+
+/// The bytes of a file that were read so far, for a probe that does no I/O itself.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    file_len: u64,
+    blocks: BTreeMap<u64, Box<[u8]>>,
+}
+
+/// Why a probe stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// These bytes are needed; fetch them and probe again. The range lies within the file and is never empty.
+    NeedMore(Range<u64>),
+    /// The file breaks the rules of its format.
+    Broken(Failure),
+}
+
+impl Fetched {
+    /// Nothing fetched yet of a file of `file_len` bytes.
+    pub fn new(file_len: u64) -> Self {
+        Self {
+            file_len,
+            blocks: BTreeMap::new(),
+        }
+    }
+
+    /// Length of the file in bytes.
+    pub fn file_len(&self) -> u64 {
+        self.file_len
+    }
+
+    /// Bytes fetched so far.
+    pub fn bytes(&self) -> u64 {
+        self.blocks.values().map(|block| block.len() as u64).sum()
+    }
+
+    /// Adds bytes read at `offset`. A later block at the same offset replaces the earlier one when it is longer.
+    pub fn insert(&mut self, offset: u64, bytes: Box<[u8]>) {
+        let longer = self
+            .blocks
+            .get(&offset)
+            .is_none_or(|known| known.len() < bytes.len());
+        if longer {
+            self.blocks.insert(offset, bytes);
+        }
+    }
+
+    /// `len` bytes from `offset`.
+    ///
+    /// # Errors
+    /// `NeedMore` when they were not fetched (as one block), `Broken(Truncated)` when the file ends before them.
+    pub fn get(&self, offset: u64, len: usize) -> Result<&[u8], Stop> {
+        let end = offset
+            .checked_add(len as u64)
+            .filter(|&end| end <= self.file_len)
+            .ok_or(Stop::Broken(Failure::Truncated))?;
+        if len == 0 {
+            return Ok(&[]);
+        }
+        self.blocks
+            .range(..=offset)
+            .rev()
+            .find(|(start, block)| *start + block.len() as u64 >= end)
+            .map(|(start, block)| {
+                let skip = usize::try_from(offset - start).expect("within a block");
+                &block[skip..skip + len]
+            })
+            .ok_or(Stop::NeedMore(offset..end))
+    }
+}
+
+/// All that synthesis needs of a track: what the store holds, and the backing file's length.
+#[derive(Clone, Copy, Debug)]
+pub struct Desired<'a> {
+    /// How the backing file is built.
+    pub structure: &'a Structure,
+    /// Length of the backing file in bytes.
+    pub backing_len: u64,
+    /// The tags to serve, grouped by key in stored order.
+    pub tags: &'a [Tag],
+    /// The pictures to serve.
+    pub art: &'a [Art],
+    /// The kept items to serve.
+    pub items: &'a [OpaqueItem],
+}
+
+/// Why a layout could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SynthesisError {
+    /// A value is larger than its container can say.
+    #[error("{what} is {len} bytes, more than the {max} its container can hold")]
+    TooLarge {
+        /// Which item.
+        what: String,
+        /// Its length in bytes.
+        len: u64,
+        /// The container's limit in bytes.
+        max: u64,
+    },
+    /// The ranges do not fit the backing file.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}

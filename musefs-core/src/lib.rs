@@ -1,0 +1,7 @@
+//! musefs without a kernel: what is served, under which name, and where its bytes come from.
+//!
+//! A served file is data (a [`layout::Layout`]). Making a layout is pure, reading it is one short loop; the kernel, `SQLite`
+//! and the terminal are edges around it. Nothing in this crate needs a mount.
+
+pub mod formats;
+pub mod layout;
