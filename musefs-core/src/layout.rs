@@ -202,7 +202,10 @@ impl Layout {
         self.segments[first..]
             .iter()
             .zip(&self.starts[first..])
-            .take_while(move |(_, start)| **start < range.end)
+            .take_while({
+                let range = range.clone();
+                move |(_, start)| !range.is_empty() && **start < range.end
+            })
             .map(move |(segment, &start)| {
                 let skip = range.start.saturating_sub(start);
                 let take = (range.end - start).min(segment.len()) - skip;
