@@ -1,0 +1,3 @@
+//! A snapshot as text: pure functions, in a stable order.
+
+pub mod prometheus;
