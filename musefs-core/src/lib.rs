@@ -5,3 +5,5 @@
 
 pub mod formats;
 pub mod layout;
+pub mod metrics;
+pub mod telemetry;

@@ -277,6 +277,33 @@ impl Counters {
     }
 }
 
+/// The counter of a family without labels. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Counter(Counters);
+
+impl Counter {
+    pub(crate) fn new(run: Arc<Run>) -> Self {
+        Self(Counters::new(run))
+    }
+
+    /// Counts one event.
+    #[inline]
+    pub fn increment(&self) {
+        self.0.add(0, 1);
+    }
+
+    /// Counts `amount` events.
+    #[inline]
+    pub fn add(&self, amount: u64) {
+        self.0.add(0, amount);
+    }
+
+    /// What was counted so far, over all threads.
+    pub fn value(&self) -> u64 {
+        self.0.value(0)
+    }
+}
+
 /// Up-down counters of one family: a thread may take away what another added. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct UpDownCounters {

@@ -61,6 +61,12 @@ pub enum DescribeError {
         /// The name that is taken.
         name: &'static str,
     },
+    /// A metric that is one number has labels.
+    #[error("`{name}` has labels and cannot be declared as one counter")]
+    Labelled {
+        /// The family that was refused.
+        name: &'static str,
+    },
     /// There is no room for so many series.
     #[error("`{name}` needs {needed} cells and {free} are free")]
     Exhausted {

@@ -37,7 +37,7 @@ pub mod encode;
 pub mod registry;
 pub mod snapshot;
 
-pub use cells::{Counters, UpDownCounters};
+pub use cells::{Counter, Counters, UpDownCounters};
 pub use describe::{DescribeError, Family, Kind, Label};
 pub use registry::Engine;
 pub use snapshot::Snapshot;

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cells::{Counters, Run, UpDownCounters, read_runs};
+use crate::cells::{Counter, Counters, Run, UpDownCounters, read_runs};
 use crate::describe::{DescribeError, Family, Kind};
 use crate::snapshot::Snapshot;
 
@@ -32,6 +32,17 @@ impl Engine {
     /// When the family is no counter by name and kind, the name is taken, or there is no room.
     pub fn counters(&self, family: &'static Family) -> Result<Counters, DescribeError> {
         self.declare(family, Kind::Counter).map(Counters::new)
+    }
+
+    /// Declares a counter without labels.
+    ///
+    /// # Errors
+    /// When the family has labels or is no counter by name and kind, the name is taken, or there is no room.
+    pub fn counter(&self, family: &'static Family) -> Result<Counter, DescribeError> {
+        if !family.labels.is_empty() {
+            return Err(DescribeError::Labelled { name: family.name });
+        }
+        self.declare(family, Kind::Counter).map(Counter::new)
     }
 
     /// Declares a family of gauges that go up and down by amounts.
