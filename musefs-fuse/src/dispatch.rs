@@ -1,0 +1,366 @@
+//! Which thread answers a request: the event loop that took it, the pool, or nobody in time.
+//!
+//! An event loop does only what cannot wait. What might goes to the pool with its reply; over the pool's bound it is parked,
+//! and over that bound refused. Every request is answered exactly once, by whoever takes its reply first: its handler, or
+//! the sweep that answers EIO after the backing timeout while the handler is still stuck. A panic in a handler is an EIO.
+//! The clock is read here, once when a request is taken.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use fuser::Errno;
+use parking_lot::Mutex;
+
+use crate::metrics::{EdgeMetrics, Operation, Way};
+
+pub mod lane;
+pub mod pool;
+
+use lane::Lane;
+use pool::{Admission, Pool};
+
+/// A reply that can be carried to another thread and must be given exactly once.
+pub trait OwnedReply: Send + 'static {
+    /// Answers with an error.
+    fn fail(self, error: Errno);
+}
+
+macro_rules! owned_replies {
+    ($($reply:ident)*) => { $(
+        impl OwnedReply for fuser::$reply {
+            fn fail(self, error: Errno) {
+                self.error(error);
+            }
+        }
+    )* };
+}
+
+owned_replies! { ReplyAttr ReplyData ReplyDirectory ReplyDirectoryPlus ReplyEmpty ReplyEntry ReplyOpen ReplyStatfs }
+
+/// A request that was taken: what it asks, and when that was.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    operation: Operation,
+    at: Instant,
+}
+
+/// Bounds of the dispatch.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatchConfig {
+    /// Pool threads.
+    pub workers: usize,
+    /// Requests that may wait for the pool before further ones are parked.
+    pub queue_len_max: usize,
+    /// How long a request may take before it is answered EIO.
+    pub backing_timeout: Duration,
+}
+
+/// Requests that may be parked; beyond that they are refused.
+pub const PARKED_MAX: usize = 65_536;
+
+/// Sends each request to the thread that answers it.
+#[derive(Debug)]
+pub struct Dispatch {
+    metrics: EdgeMetrics,
+    pool: Arc<Pool>,
+    lane: Arc<Lane>,
+    /// Requests that another thread is to answer, by the order in which they came.
+    waiting: Mutex<BTreeMap<u64, Waiting>>,
+    next_waiting: AtomicU64,
+    backing_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    until: Instant,
+    request: Arc<dyn Expire>,
+}
+
+/// A waiting request, as the sweep sees it.
+trait Expire: Send + Sync + std::fmt::Debug {
+    /// Answers EIO unless the request is answered already, and replaces a pool thread that is stuck on it.
+    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>);
+}
+
+/// A request that another thread is to answer.
+struct Pending<R> {
+    state: Mutex<PendingState<R>>,
+    taken: Taken,
+    /// Beyond the pool's bound, so not among the reads in flight.
+    parked: AtomicBool,
+}
+
+struct PendingState<R> {
+    /// Gone once somebody answers.
+    reply: Option<R>,
+    running: bool,
+    /// Another thread was started in place of the one that is stuck on this.
+    replaced: bool,
+}
+
+impl<R> Pending<R> {
+    fn unpark(&self, metrics: &EdgeMetrics) {
+        if self.parked.swap(false, Relaxed) && self.taken.operation == Operation::Read {
+            metrics.reads.add(0, 1);
+        }
+    }
+
+    fn park(&self, metrics: &EdgeMetrics) {
+        self.parked.store(true, Relaxed);
+        if self.taken.operation == Operation::Read {
+            metrics.reads.add(0, -1);
+        }
+    }
+
+    /// Whether the work is to be begun: not when nobody waits for it any more.
+    fn begin(&self, metrics: &EdgeMetrics) -> bool {
+        self.unpark(metrics);
+        let mut state = self.state.lock();
+        state.running = true;
+        state.reply.is_some()
+    }
+
+    /// The reply, unless it was given, and whether the thread was replaced.
+    fn end(&self) -> (Option<R>, bool) {
+        let mut state = self.state.lock();
+        (state.reply.take(), state.replaced)
+    }
+}
+
+impl<R> std::fmt::Debug for Pending<R> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Pending")
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: OwnedReply> Expire for Pending<R> {
+    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>) {
+        let mut state = self.state.lock();
+        let Some(reply) = state.reply.take() else {
+            return;
+        };
+        self.unpark(metrics);
+        state.replaced = state.running && pool.replace_stuck();
+        drop(state);
+        metrics.requests.increment(Way::TimedOut as usize);
+        answer_error(metrics, self.taken, reply, Errno::EIO);
+    }
+}
+
+fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, error: Errno) {
+    settle(metrics, taken, Some(error));
+    reply.fail(error);
+}
+
+/// Counts an answer. Before the reply leaves: whoever saw the answer sees it counted.
+fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
+    metrics.answered(taken.operation, error);
+    if taken.operation == Operation::Read {
+        metrics.reads.add(0, -1);
+    }
+}
+
+impl Dispatch {
+    /// Starts the pool and the lane.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(config: DispatchConfig, metrics: EdgeMetrics) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            pool: Pool::start(config.workers, config.queue_len_max, PARKED_MAX)?,
+            lane: Lane::start()?,
+            metrics,
+            waiting: Mutex::default(),
+            next_waiting: AtomicU64::new(0),
+            backing_timeout: config.backing_timeout,
+        }))
+    }
+
+    /// Takes a request.
+    pub fn take(&self, operation: Operation) -> Taken {
+        if operation == Operation::Read {
+            self.metrics.reads.add(0, 1);
+        }
+        Taken {
+            operation,
+            at: Instant::now(),
+        }
+    }
+
+    /// Runs `work` within the panic boundary.
+    ///
+    /// # Errors
+    /// That of `work`; EIO when it panics.
+    pub fn guard<T>(&self, work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            self.metrics.requests.increment(Way::Panicked as usize);
+            tracing::error!(
+                "a request's handler panicked ({}); answered EIO",
+                message_of(&*panic)
+            );
+            Err(Errno::EIO)
+        })
+    }
+
+    /// Answers a request on the event loop that took it.
+    pub fn answer<R: OwnedReply, T>(
+        &self,
+        taken: Taken,
+        reply: R,
+        result: Result<T, Errno>,
+        give: impl FnOnce(R, T),
+    ) {
+        self.metrics.requests.increment(Way::Inline as usize);
+        self.give(taken, reply, result, give);
+    }
+
+    fn give<R: OwnedReply, T>(
+        &self,
+        taken: Taken,
+        reply: R,
+        result: Result<T, Errno>,
+        give: impl FnOnce(R, T),
+    ) {
+        match result {
+            Ok(value) => {
+                settle(&self.metrics, taken, None);
+                give(reply, value);
+            }
+            Err(error) => answer_error(&self.metrics, taken, reply, error),
+        }
+    }
+
+    /// Has the pool do `work` and give its result.
+    pub fn hand_to_pool<R: OwnedReply, T>(
+        self: &Arc<Self>,
+        taken: Taken,
+        reply: R,
+        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+        give: impl FnOnce(R, T) + Send + 'static,
+    ) {
+        let pending = Arc::new(Pending {
+            state: Mutex::new(PendingState {
+                reply: Some(reply),
+                running: false,
+                replaced: false,
+            }),
+            taken,
+            parked: AtomicBool::new(false),
+        });
+        let number = self.await_answer(taken, Arc::clone(&pending) as Arc<dyn Expire>);
+        let job = {
+            let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
+            Box::new(move || {
+                if !pending.begin(&dispatch.metrics) {
+                    return false;
+                }
+                let result = dispatch.guard(work);
+                dispatch.waiting.lock().remove(&number);
+                let (reply, replaced) = pending.end();
+                if let Some(reply) = reply {
+                    dispatch.give(taken, reply, result, give);
+                }
+                replaced
+            })
+        };
+        let requests = &self.metrics.requests;
+        self.pool.submit(job, |admission| match admission {
+            Admission::Queued => requests.increment(Way::Pooled as usize),
+            Admission::Parked => {
+                requests.increment(Way::Pooled as usize);
+                requests.increment(Way::Parked as usize);
+                pending.park(&self.metrics);
+            }
+            Admission::Refused => {
+                requests.increment(Way::Refused as usize);
+                self.waiting.lock().remove(&number);
+                if let (Some(reply), _) = pending.end() {
+                    answer_error(&self.metrics, taken, reply, Errno::EIO);
+                }
+            }
+        });
+    }
+
+    /// Has the lane do `work`, which never waits for a file or a store, and give its result.
+    pub fn hand_to_lane<R: OwnedReply, T>(
+        self: &Arc<Self>,
+        taken: Taken,
+        reply: R,
+        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+        give: impl FnOnce(R, T) + Send + 'static,
+    ) {
+        let dispatch = Arc::clone(self);
+        let job = Box::new(move || {
+            let result = dispatch.guard(work);
+            dispatch.metrics.requests.increment(Way::Lane as usize);
+            dispatch.give(taken, reply, result, give);
+        });
+        if let Err(job) = self.lane.submit(job) {
+            // Over the lane's bound the request is answered late rather than lost: nothing that the lane does waits.
+            job();
+        }
+    }
+
+    fn await_answer(&self, taken: Taken, request: Arc<dyn Expire>) -> u64 {
+        let number = self.next_waiting.fetch_add(1, Relaxed);
+        let until = taken.at + self.backing_timeout;
+        self.waiting
+            .lock()
+            .insert(number, Waiting { until, request });
+        number
+    }
+
+    /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
+    /// on one is replaced.
+    pub fn sweep(&self, now: Instant) {
+        loop {
+            let due = {
+                let mut waiting = self.waiting.lock();
+                match waiting.first_entry() {
+                    Some(oldest) if oldest.get().until <= now => oldest.remove(),
+                    _ => return,
+                }
+            };
+            due.request.expire(&self.metrics, &self.pool);
+        }
+    }
+
+    /// The lane, for work at intervals.
+    pub fn lane(&self) -> &Arc<Lane> {
+        &self.lane
+    }
+
+    /// What the edge counts.
+    pub fn metrics(&self) -> &EdgeMetrics {
+        &self.metrics
+    }
+
+    /// Sizes of the pool at this moment.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Ends pool and lane; whether all their threads ended before `deadline`.
+    pub fn stop(&self, deadline: Instant) -> bool {
+        let lane = self.lane.stop(deadline);
+        self.pool.stop(deadline) && lane
+    }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests;
