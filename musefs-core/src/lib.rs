@@ -4,4 +4,7 @@
 //! and the terminal are edges around it. Nothing in this crate needs a mount.
 
 pub mod formats;
+pub mod ids;
 pub mod layout;
+pub mod names;
+pub mod template;
