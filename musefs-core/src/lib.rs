@@ -8,3 +8,4 @@ pub mod ids;
 pub mod layout;
 pub mod names;
 pub mod template;
+pub mod tree;

@@ -24,6 +24,7 @@ mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 pub use fields::{DERIVED_FIELDS, TAG_FIELDS, canonical, is_known, known_fields, nearest};
 pub use numbers::NumberWidths;
@@ -281,7 +282,7 @@ pub struct Draft {
 struct Number {
     /// Bytes of the text in front of it.
     offset: usize,
-    number: u32,
+    value: u32,
     numbered: Numbered,
 }
 
@@ -309,7 +310,7 @@ impl Draft {
         for number in &self.numbers {
             let width = widths.width(siblings, number.numbered);
             path.push_str(&self.text[copied..number.offset]);
-            path.push_str(&format!("{:0width$}", number.number));
+            write!(path, "{:0width$}", number.value).expect("a string takes any text");
             copied = number.offset;
         }
         path.push_str(&self.text[copied..]);
@@ -337,11 +338,11 @@ impl Pen<'_> {
                 continue;
             };
             let number = Numbered::of_field(name).zip(numbers::leading_number(&value));
-            if let Some((numbered, number)) = number {
+            if let Some((numbered, value)) = number {
                 let offset = self.written.text.len();
                 self.written.numbers.push(Number {
                     offset,
-                    number,
+                    value,
                     numbered,
                 });
                 return true;

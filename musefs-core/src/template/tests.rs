@@ -223,7 +223,7 @@ proptest! {
                     names::tests::assert_valid_name(name);
                 }
                 prop_assert!(path.as_str().len() <= PATH_BYTES_MAX);
-                prop_assert!(path.file_name().ends_with(".flac"));
+                prop_assert_eq!(extension_of(path.file_name().as_bytes()).as_deref(), Some("flac"));
             }
         }
     }
