@@ -13,26 +13,27 @@
 //! A section without a field of its own is dropped when all sections in it are. A field that is missing outside of a
 //! section has a fallback ([`Fallbacks`]). `track` and `disc` are numbers, padded with zeros as their siblings need
 //! ([`NumberWidths`]), which is why filling in is two steps: [`Template::draft`] for each track as it passes, then
-//! [`Draft::finish`] when all have passed. Whatever the values hold, the outcome is a valid [`ServedPath`].
+//! [`Draft::finish`] when all have passed. Whatever the values hold, the outcome is a valid
+//! [`ServedPath`](crate::names::ServedPath).
 //!
 //! Nothing here knows of the store or of other tracks' paths; two tracks may well get the same one.
 
+mod draft;
 mod fields;
 mod numbers;
 mod parse;
 mod values;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+pub use draft::Draft;
 pub use fields::{DERIVED_FIELDS, TAG_FIELDS, canonical, is_known, known_fields, nearest};
 pub use numbers::NumberWidths;
 pub use parse::{SECTION_DEPTH_MAX, TEMPLATE_BYTES_MAX, TemplateError, TemplateProblem};
 pub use values::{TagSource, TrackValues, Values};
 
-use crate::names::{self, NAME_BYTES_MAX, PATH_BYTES_MAX, ServedPath};
-use numbers::{Numbered, Siblings};
+use draft::Pen;
+use numbers::Numbered;
 
 /// The template of a mount that names none.
 pub const DEFAULT_TEMPLATE: &str = "$albumartist/$album/$title";
@@ -219,30 +220,22 @@ impl Template {
         fallbacks: &Fallbacks,
         widths: &mut NumberWidths,
     ) -> Result<Draft, Skipped> {
-        let mut pen = Pen {
-            values,
-            written: Written::default(),
-        };
+        let mut pen = Pen::new(values);
         for part in &self.parts {
             match part {
-                Part::Text(text) => pen.written.text.push_str(text),
+                Part::Text(text) => pen.text(text),
                 Part::Section(parts) => {
                     pen.section(parts);
                 }
                 Part::Field(field) => {
                     if !pen.field(field) {
-                        pen.written
-                            .value(fallbacks.of(field)?, field.keeps_separators);
+                        pen.value(fallbacks.of(field)?, field.keeps_separators);
                     }
                 }
             }
         }
         let siblings = self.shows_numbers.then(|| widths.note(values));
-        Ok(Draft {
-            text: pen.written.text.into(),
-            numbers: pen.written.numbers.into(),
-            siblings,
-        })
+        Ok(pen.finish(siblings))
     }
 
     fn field_names(&self) -> Vec<&FieldName> {
@@ -265,147 +258,6 @@ fn push_once<'a>(names: &mut Vec<&'a str>, name: &'a str) {
     if !names.contains(&name) {
         names.push(name);
     }
-}
-
-/// A filled-in template whose numbers have no width yet. Small, so that a whole library of them can wait for it.
-#[derive(Debug)]
-pub struct Draft {
-    /// `/` separates directories.
-    text: Box<str>,
-    numbers: Box<[Number]>,
-    /// Absent when the template shows no numbers.
-    siblings: Option<Siblings>,
-}
-
-/// A number that goes into the text.
-#[derive(Clone, Copy, Debug)]
-struct Number {
-    /// Bytes of the text in front of it.
-    offset: usize,
-    value: u32,
-    numbered: Numbered,
-}
-
-impl Draft {
-    /// The path, with numbers as wide as `widths` says by now, and `extension` (without its dot). A name that came out
-    /// empty gets the default of `fallbacks`.
-    pub fn finish(
-        &self,
-        widths: &NumberWidths,
-        extension: Option<&str>,
-        fallbacks: &Fallbacks,
-    ) -> ServedPath {
-        let path = match self.siblings {
-            Some(siblings) if !self.numbers.is_empty() => {
-                Cow::Owned(self.with_numbers(widths, siblings))
-            }
-            _ => Cow::Borrowed(&*self.text),
-        };
-        ServedPath::new(path.split('/'), extension, &fallbacks.default)
-    }
-
-    fn with_numbers(&self, widths: &NumberWidths, siblings: Siblings) -> String {
-        let mut path = String::with_capacity(self.text.len() + 4 * self.numbers.len());
-        let mut copied = 0;
-        for number in &self.numbers {
-            let width = widths.width(siblings, number.numbered);
-            path.push_str(&self.text[copied..number.offset]);
-            write!(path, "{:0width$}", number.value).expect("a string takes any text");
-            copied = number.offset;
-        }
-        path.push_str(&self.text[copied..]);
-        path
-    }
-}
-
-/// Writes what the values have to say.
-struct Pen<'a> {
-    values: &'a dyn Values,
-    written: Written,
-}
-
-#[derive(Default)]
-struct Written {
-    text: String,
-    numbers: Vec<Number>,
-}
-
-impl Pen<'_> {
-    /// Writes the first value of `field` that is present, and says whether there was one.
-    fn field(&mut self, field: &Field) -> bool {
-        for FieldName { name, .. } in &field.names {
-            let Some(value) = self.values.value(name) else {
-                continue;
-            };
-            let number = Numbered::of_field(name).zip(numbers::leading_number(&value));
-            if let Some((numbered, value)) = number {
-                let offset = self.written.text.len();
-                self.written.numbers.push(Number {
-                    offset,
-                    value,
-                    numbered,
-                });
-                return true;
-            }
-            if self.written.value(&value, field.keeps_separators) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Writes a section, or nothing when it is to be dropped, and says which.
-    fn section(&mut self, parts: &[Part]) -> bool {
-        let (text_len, number_count) = (self.written.text.len(), self.written.numbers.len());
-        let mut has_shown = false;
-        let mut lacks_field = false;
-        for part in parts {
-            match part {
-                Part::Text(text) => self.written.text.push_str(text),
-                Part::Section(parts) => has_shown |= self.section(parts),
-                Part::Field(field) if self.field(field) => has_shown = true,
-                Part::Field(_) => {
-                    lacks_field = true;
-                    break;
-                }
-            }
-        }
-        let keep = has_shown && !lacks_field;
-        if !keep {
-            self.written.text.truncate(text_len);
-            self.written.numbers.truncate(number_count);
-        }
-        keep
-    }
-}
-
-impl Written {
-    /// Writes `value`, and says whether it had anything to show.
-    fn value(&mut self, value: &str, keeps_separators: bool) -> bool {
-        let before = self.text.len();
-        if keeps_separators {
-            // `a//b` and `/a` have no name where the slashes meet; nothing is missing there.
-            for name in bounded(value, PATH_BYTES_MAX).split('/').map(str::trim) {
-                if !name.is_empty() {
-                    let separator = if self.text.len() == before { "" } else { "/" };
-                    self.text.push_str(separator);
-                    self.text.push_str(name);
-                }
-            }
-        } else {
-            let name = bounded(value, NAME_BYTES_MAX).chars();
-            self.text
-                .extend(name.map(|c| if c == '/' { '_' } else { c }));
-        }
-        self.text.len() > before
-    }
-}
-
-/// `value` without white space around it. Of a long one only a little more than a path can show is kept: enough for the
-/// path to see that something was cut.
-fn bounded(value: &str, len_max: usize) -> &str {
-    const LONGEST_CHARACTER: usize = 4;
-    names::cut(value.trim(), len_max + LONGEST_CHARACTER)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::*;
 use crate::formats::{AudioProperties, Tag};
-use crate::names::extension_of;
+use crate::names::{PATH_BYTES_MAX, extension_of, tests::assert_valid_name};
 use proptest::prelude::*;
 
 /// A case is a file: lines of input, `---`, the expected output.
@@ -220,10 +221,11 @@ proptest! {
             if let Ok(draft) = template.draft(&Same(values), &fallbacks, &mut widths) {
                 let path = draft.finish(&widths, Some("flac"), &fallbacks);
                 for name in path.directories().chain([path.file_name()]) {
-                    names::tests::assert_valid_name(name);
+                    assert_valid_name(name);
                 }
                 prop_assert!(path.as_str().len() <= PATH_BYTES_MAX);
-                prop_assert_eq!(extension_of(path.file_name().as_bytes()).as_deref(), Some("flac"));
+                let extension = extension_of(path.file_name().as_bytes());
+                prop_assert_eq!(extension.as_deref(), Some("flac"));
             }
         }
     }

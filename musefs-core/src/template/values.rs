@@ -50,6 +50,9 @@ const LISTS: &[&str] = &[
     "composersort",
 ];
 
+/// Values of one tag that are looked at, at most: with a separator each, so many fill more than the longest name.
+const VALUES_MAX: usize = 128;
+
 /// What goes between the values of a list.
 const LIST_SEPARATOR: &str = ", ";
 
@@ -108,7 +111,7 @@ impl<'a> TrackValues<'a> {
     /// The values of `key` that have something to show.
     fn shown(&self, key: &str) -> impl Iterator<Item = &'a str> {
         let tags = self.tags;
-        (0..)
+        (0..VALUES_MAX)
             .map_while(move |ordinal| tags.tag(key, ordinal))
             .map(str::trim)
             .filter(|value| !value.is_empty())
