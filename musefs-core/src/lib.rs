@@ -4,6 +4,10 @@
 //! and the terminal are edges around it. Nothing in this crate needs a mount.
 
 pub mod formats;
+pub mod ids;
 pub mod layout;
 pub mod metrics;
+pub mod names;
 pub mod telemetry;
+pub mod template;
+pub mod tree;
