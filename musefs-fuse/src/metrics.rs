@@ -83,7 +83,7 @@ static OPS: Family = Family {
 };
 
 /// The errors that requests are answered with; the order is that of the `errno` label.
-const ERRNOS: [(Errno, &str); 8] = [
+const ERRNOS: [(Errno, &str); 9] = [
     (Errno::ENOENT, "ENOENT"),
     (Errno::ESTALE, "ESTALE"),
     (Errno::ENOTDIR, "ENOTDIR"),
@@ -91,6 +91,7 @@ const ERRNOS: [(Errno, &str); 8] = [
     (Errno::EBADF, "EBADF"),
     (Errno::ENFILE, "ENFILE"),
     (Errno::EINVAL, "EINVAL"),
+    (Errno::EROFS, "EROFS"),
     (Errno::EIO, "EIO"),
 ];
 

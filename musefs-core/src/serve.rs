@@ -1,0 +1,514 @@
+//! `Musefs`: what the kernel may ask, answered from an immutable tree, resolved files, and the backing files.
+//!
+//! Each operation that could wait comes twice: as an attempt that never waits, for an event loop, and as one that may, for
+//! the pool. No lock is held while anything waits. Nothing here knows of FUSE, replies or threads.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+
+use crate::ids::{RootId, TrackId};
+use crate::layout::BlobId;
+use crate::metrics::Metrics;
+use crate::store::{Store, StoreError, TrackRow};
+use crate::telemetry::CoreTelemetry;
+use crate::tree::{Inode, NodeIndex, NodeKind, Tree};
+
+mod backing;
+mod cache;
+mod dark;
+mod handles;
+mod readahead;
+mod reader;
+mod resolve;
+mod stores;
+
+pub use backing::Attempt;
+pub use handles::{Handle, HandleId};
+pub use reader::ReadBuffer;
+
+use backing::Devices;
+pub(crate) use resolve::layout_of;
+
+use cache::{HeaderCache, Resolved};
+use dark::DarkTracks;
+use handles::{DirectoryHandle, Handles};
+use readahead::Budget;
+use stores::Stores;
+
+/// Inodes of track files start here; below are the root and what the edge adds, above 2^52 the directories.
+pub const INODE_TRACK_BASE: u64 = 1 << 32;
+
+/// What the served bytes of a track are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Fresh metadata in front of the backing audio.
+    Synthesis,
+    /// The backing bytes as they are, in the new tree.
+    StructureOnly,
+}
+
+/// Bounds and choices of one mount.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// What is served.
+    pub mode: Mode,
+    /// Budget of the header cache in bytes.
+    pub header_cache_bytes_max: u64,
+    /// Budget of all read-ahead buffers in bytes; 0 is off.
+    pub readahead_bytes_max: u64,
+    /// Directories that may be open with a listing of their own.
+    pub dir_handles_max: u64,
+    /// Store connections for resolving files; at least 1.
+    pub store_connections: usize,
+}
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such name.
+    #[error("no such file or directory")]
+    NotFound,
+    /// The inode stood for something that is neither in the tree nor open.
+    #[error("the file has moved on")]
+    Stale,
+    /// A directory was needed.
+    #[error("not a directory")]
+    NotADirectory,
+    /// A file was needed.
+    #[error("is a directory")]
+    IsADirectory,
+    /// The handle was never given out, or is closed.
+    #[error("unknown handle")]
+    BadHandle,
+    /// The backing file is not what was scanned.
+    #[error("{} has changed since it was scanned", path.display())]
+    Changed {
+        /// The backing file.
+        path: PathBuf,
+    },
+    /// The backing file cannot be opened or read.
+    #[error("cannot read {}", path.display())]
+    Backing {
+        /// The backing file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process has no file descriptor left.
+    #[error("out of file descriptors while opening {}", path.display())]
+    OutOfDescriptors {
+        /// The backing file.
+        path: PathBuf,
+    },
+    /// A picture or binary value that a layout needs is no longer in the store.
+    #[error("the store no longer holds all of blob {}", .0.0)]
+    BlobGone(BlobId),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// What `stat` shows of an inode, but for owner and mode, which are the mount's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The inode.
+    pub inode: Inode,
+    /// File or directory.
+    pub is_directory: bool,
+    /// Length in bytes.
+    pub size: u64,
+    /// Last change, nanoseconds since the epoch.
+    pub mtime_ns: i64,
+    /// Links: 1 for a file; 2 and one per subdirectory for a directory.
+    pub link_count: u32,
+}
+
+/// One name in a listing.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedEntry<'a> {
+    /// The name.
+    pub name: &'a [u8],
+    /// What it stands for.
+    pub attributes: Attributes,
+    /// Where a listing goes on after this name.
+    pub next: u64,
+}
+
+/// A mounted library, without a kernel.
+#[derive(Debug)]
+pub struct Musefs {
+    config: ServeConfig,
+    metrics: Metrics,
+    tree: ArcSwap<Tree>,
+    roots: ArcSwap<HashMap<RootId, PathBuf>>,
+    stores: Stores,
+    cache: HeaderCache,
+    handles: Handles,
+    devices: Devices,
+    dark: DarkTracks,
+    readahead: Arc<Budget>,
+    inode_paths: AtomicU64,
+    inode_base: AtomicU64,
+    generation: AtomicU64,
+    gap_fallbacks: AtomicU64,
+    needs_rebuild: AtomicBool,
+}
+
+impl Musefs {
+    /// Serves `tree`, whose tracks are those of `stores` (several connections to one store).
+    pub fn new(config: ServeConfig, metrics: Metrics, stores: Vec<Store>, published: Published) -> Self {
+        Self {
+            tree: ArcSwap::from_pointee(published.tree),
+            roots: ArcSwap::from_pointee(published.roots),
+            stores: Stores::new(stores),
+            cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
+            handles: Handles::new(config.dir_handles_max, &metrics),
+            devices: Devices::default(),
+            dark: DarkTracks::new(&metrics),
+            readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
+            inode_paths: AtomicU64::new(published.inode_paths),
+            inode_base: AtomicU64::new(published.inode_base),
+            generation: AtomicU64::new(0),
+            gap_fallbacks: AtomicU64::new(0),
+            needs_rebuild: AtomicBool::new(false),
+            config,
+            metrics,
+        }
+    }
+
+    /// What `parent` has under `name`.
+    ///
+    /// # Errors
+    /// `NotFound`; `Stale` or `NotADirectory` for the parent.
+    pub fn lookup(&self, parent: Inode, name: &[u8]) -> Result<Attributes, Error> {
+        let tree = self.tree.load();
+        let directory = directory_node(&tree, parent)?;
+        let node = tree.lookup(directory, name).ok_or(Error::NotFound)?;
+        Ok(attributes_of(&tree, node))
+    }
+
+    /// What is known of `inode`, which is in the tree or open.
+    ///
+    /// # Errors
+    /// `Stale` when it is neither.
+    pub fn getattr(&self, inode: Inode) -> Result<Attributes, Error> {
+        let tree = self.tree.load();
+        if let Some(node) = tree.find(inode) {
+            return Ok(attributes_of(&tree, node));
+        }
+        drop(tree);
+        self.handles.of_inode(inode).map(|handle| handle.attributes).ok_or(Error::Stale)
+    }
+
+    /// What is known of the directory that `inode` is in; the root is in itself.
+    ///
+    /// # Errors
+    /// `Stale` when it is not in the tree.
+    pub fn parent(&self, inode: Inode) -> Result<Attributes, Error> {
+        let tree = self.tree.load();
+        let node = tree.find(inode).ok_or(Error::Stale)?;
+        Ok(attributes_of(&tree, tree.node(node).parent))
+    }
+
+    /// Opens `inode` when all that takes is in memory.
+    pub fn open_cached(&self, inode: Inode) -> Attempt<Result<HandleId, Error>> {
+        let target = match self.open_target(inode) {
+            Ok(target) => target,
+            Err(error) => return Attempt::Done(Err(error)),
+        };
+        let Some(resolved) = target.resolved.filter(|resolved| resolved.without_waiting) else {
+            return Attempt::WouldBlock;
+        };
+        match backing::open_cached(&resolved.path, &self.metrics) {
+            Attempt::WouldBlock => Attempt::WouldBlock,
+            Attempt::Done(file) => Attempt::Done(
+                file.map_err(|source| self.backing_error(resolved.track, &resolved.path, source))
+                    .and_then(|file| self.hold(inode, resolved, file, target.attributes)),
+            ),
+        }
+    }
+
+    /// Opens `inode`; may wait.
+    ///
+    /// # Errors
+    /// When it is no file, has moved on, or its backing file or store cannot be read.
+    pub fn open(&self, inode: Inode) -> Result<HandleId, Error> {
+        let target = self.open_target(inode)?;
+        if let Some(resolved) = target.resolved {
+            let file = backing::open(&resolved.path, &self.metrics)
+                .map_err(|source| self.backing_error(resolved.track, &resolved.path, source))?;
+            return self.hold(inode, resolved, file, target.attributes);
+        }
+        self.metrics.cache_header_misses.increment();
+        let (resolved, file) = self.resolve(inode, target.track)?;
+        self.cache.insert(inode, Arc::clone(&resolved));
+        Ok(self.insert_handle(inode, resolved, file, target.attributes))
+    }
+
+    fn open_target(&self, inode: Inode) -> Result<OpenTarget, Error> {
+        let tree = self.tree.load();
+        if let Some(node) = tree.find(inode) {
+            let NodeKind::File { track, .. } = tree.node(node).kind else {
+                return Err(Error::IsADirectory);
+            };
+            let attributes = attributes_of(&tree, node);
+            return Ok(OpenTarget { track, attributes, resolved: self.cache.get(inode) });
+        }
+        drop(tree);
+        let open = self.handles.of_inode(inode).ok_or(Error::Stale)?;
+        Ok(OpenTarget {
+            track: open.resolved.track,
+            attributes: open.attributes,
+            resolved: Some(Arc::clone(&open.resolved)),
+        })
+    }
+
+    /// Makes a handle of a file that was resolved before, if the backing file is still what it was then.
+    fn hold(
+        &self,
+        inode: Inode,
+        resolved: Arc<Resolved>,
+        file: std::fs::File,
+        attributes: Attributes,
+    ) -> Result<HandleId, Error> {
+        self.metrics.cache_header_hits.increment();
+        if let Err(error) = self.check_stamp(&file, &resolved) {
+            self.cache.remove(inode);
+            return Err(error);
+        }
+        Ok(self.insert_handle(inode, resolved, file, attributes))
+    }
+
+    fn insert_handle(
+        &self,
+        inode: Inode,
+        resolved: Arc<Resolved>,
+        file: std::fs::File,
+        attributes: Attributes,
+    ) -> HandleId {
+        let attributes = Attributes { size: resolved.layout.len(), ..attributes };
+        let stream = parking_lot::Mutex::default();
+        self.handles.insert(Handle { inode, resolved, file, attributes, stream })
+    }
+
+    /// The open file behind `id`.
+    ///
+    /// # Errors
+    /// `BadHandle` when it was never given out or is closed.
+    pub fn handle(&self, id: HandleId) -> Result<Arc<Handle>, Error> {
+        self.handles.get(id).ok_or(Error::BadHandle)
+    }
+
+    /// Closes an open file.
+    ///
+    /// # Errors
+    /// `BadHandle` when it was never given out or is closed.
+    pub fn release(&self, id: HandleId) -> Result<(), Error> {
+        if self.handles.remove(id) { Ok(()) } else { Err(Error::BadHandle) }
+    }
+
+    /// Opens a directory with a listing of its own; `None` over the bound, where [`Musefs::list`] goes by inode alone.
+    ///
+    /// # Errors
+    /// `Stale` or `NotADirectory`.
+    pub fn opendir(&self, inode: Inode) -> Result<Option<HandleId>, Error> {
+        let tree = self.tree.load_full();
+        let node = directory_node(&tree, inode)?;
+        Ok(self.handles.insert_directory(DirectoryHandle { tree, node }))
+    }
+
+    /// Closes an open directory.
+    pub fn releasedir(&self, id: HandleId) {
+        self.handles.remove_directory(id);
+    }
+
+    /// Gives the entries of a directory after position `from` (0 is the start) to `emit`, until that says it is full by
+    /// returning `false`.
+    ///
+    /// With a handle, the listing is the one of the moment it was opened, by name. Without one it is the newest, in the
+    /// order of inodes: since an inode is never used twice, a listing that changes between two calls neither repeats nor
+    /// loses an entry that stayed.
+    ///
+    /// # Errors
+    /// `Stale`, `NotADirectory` or `BadHandle`.
+    pub fn list(
+        &self,
+        inode: Inode,
+        handle: Option<HandleId>,
+        from: u64,
+        emit: &mut dyn FnMut(ListedEntry<'_>) -> bool,
+    ) -> Result<(), Error> {
+        if let Some(id) = handle {
+            let open = self.handles.directory(id).ok_or(Error::BadHandle)?;
+            let children = open.tree.children(open.node);
+            for (position, node) in children.enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+                if !emit(listed(&open.tree, node, position as u64 + 1)) {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let tree = self.tree.load();
+        let mut rest: Vec<(Inode, NodeIndex)> = tree
+            .children(directory_node(&tree, inode)?)
+            .map(|node| (tree.node(node).inode, node))
+            .filter(|(inode, _)| inode.0 > from)
+            .collect();
+        rest.sort_unstable();
+        for (inode, node) in rest {
+            if !emit(listed(&tree, node, inode.0)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Served bytes and number of files of the published tree.
+    pub fn usage(&self) -> (u64, u64) {
+        let tree = self.tree.load();
+        (tree.file_bytes(), tree.file_count() as u64)
+    }
+
+    /// The published tree.
+    pub fn tree(&self) -> Arc<Tree> {
+        self.tree.load_full()
+    }
+
+    /// The inode that stands for the content version of `row`.
+    pub(crate) fn inode_of(&self, row: &TrackRow) -> Inode {
+        inode_of(self.config.mode, self.inode_base.load(Relaxed), row)
+    }
+
+    /// The state of the core at this moment. Takes no lock that serving takes.
+    pub fn telemetry(&self) -> CoreTelemetry {
+        let tree = self.tree.load();
+        let counted = self.metrics.engine().snapshot();
+        let of = |family| counted.value(family, 0).unwrap_or(0);
+        CoreTelemetry {
+            handles_open: of(&crate::metrics::HANDLES_OPEN),
+            cache_header_entries: self.cache.entry_count(),
+            cache_header_bytes: self.cache.inline_bytes(),
+            cache_header_bytes_max: self.cache.bytes_max(),
+            cache_header_hits: of(&crate::metrics::CACHE_HEADER_HITS),
+            cache_header_misses: of(&crate::metrics::CACHE_HEADER_MISSES),
+            cache_size_entries: tree.file_count() as u64,
+            readahead_budget_bytes: self.readahead.bytes_max(),
+            readahead_charged_bytes: self.readahead.charged(),
+            tree_nodes: tree.node_count() as u64,
+            inode_paths: self.inode_paths.load(Relaxed),
+            refresh_generation: self.generation.load(Relaxed),
+            refresh_gap_fallbacks: self.gap_fallbacks.load(Relaxed),
+            refresh_needs_rebuild: self.needs_rebuild.load(Relaxed),
+        }
+    }
+
+    /// Open directory snapshots, and the bound on them.
+    pub fn directory_handles(&self) -> (u64, u64) {
+        self.handles.directory_count()
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Swaps in a newer tree as a whole.
+    pub(crate) fn publish(&self, published: Published) {
+        let files: std::collections::HashSet<TrackId> = published.tree.tracks().collect();
+        self.dark.retain(|track| files.contains(&track));
+        self.roots.store(Arc::new(published.roots));
+        self.inode_base.store(published.inode_base, Relaxed);
+        self.tree.store(Arc::new(published.tree));
+        self.inode_paths.store(published.inode_paths, Relaxed);
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn note_gap(&self) {
+        self.gap_fallbacks.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn publish_roots(&self, roots: HashMap<RootId, PathBuf>) {
+        self.roots.store(Arc::new(roots));
+    }
+
+    pub(crate) fn replace_stores(&self, stores: Vec<Store>) {
+        self.stores.replace(stores);
+    }
+
+    pub(crate) fn store_connections(&self) -> usize {
+        self.config.store_connections
+    }
+
+    pub(crate) fn needs_rebuild(&self) -> bool {
+        self.needs_rebuild.load(Relaxed)
+    }
+
+    pub(crate) fn set_needs_rebuild(&self, needs: bool) {
+        self.needs_rebuild.store(needs, Relaxed);
+    }
+
+    /// The error for what the system said of a backing file, noted and counted.
+    fn backing_error(&self, track: TrackId, path: &Path, source: io::Error) -> Error {
+        let path = path.to_path_buf();
+        if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+            return Error::OutOfDescriptors { path };
+        }
+        self.dark.darken(track, &path, dark::reason_of(&source), &source);
+        Error::Backing { path, source }
+    }
+}
+
+/// A tree ready to be served, with what belongs to it.
+#[derive(Debug)]
+pub struct Published {
+    /// Names and inodes.
+    pub tree: Tree,
+    /// Where the paths of each root start.
+    pub roots: HashMap<RootId, PathBuf>,
+    /// Directory paths that have an inode.
+    pub inode_paths: u64,
+    /// What is added to a sequence number to make the inode of a track.
+    pub inode_base: u64,
+}
+
+struct OpenTarget {
+    track: TrackId,
+    attributes: Attributes,
+    resolved: Option<Arc<Resolved>>,
+}
+
+/// The inode that stands for the content version of `row` in `mode`, counted from `base`.
+pub(crate) fn inode_of(mode: Mode, base: u64, row: &TrackRow) -> Inode {
+    let sequence = match mode {
+        Mode::Synthesis => row.content_seq,
+        Mode::StructureOnly => row.backing_seq,
+    };
+    Inode(base.wrapping_add(sequence.cast_unsigned()))
+}
+
+fn directory_node(tree: &Tree, inode: Inode) -> Result<NodeIndex, Error> {
+    let node = tree.find(inode).ok_or(Error::Stale)?;
+    match tree.node(node).kind {
+        NodeKind::Directory { .. } => Ok(node),
+        NodeKind::File { .. } => Err(Error::NotADirectory),
+    }
+}
+
+fn attributes_of(tree: &Tree, index: NodeIndex) -> Attributes {
+    let node = tree.node(index);
+    let (is_directory, size, link_count) = match node.kind {
+        NodeKind::Directory { subdirectories } => (true, 0, subdirectories.saturating_add(2)),
+        NodeKind::File { size, .. } => (false, size, 1),
+    };
+    Attributes { inode: node.inode, is_directory, size, mtime_ns: node.mtime_ns, link_count }
+}
+
+fn listed(tree: &Tree, index: NodeIndex, next: u64) -> ListedEntry<'_> {
+    ListedEntry { name: tree.node(index).name, attributes: attributes_of(tree, index), next }
+}
+

@@ -1,0 +1,202 @@
+//! The user's own files: opened, looked at and read, never written. Every call is counted.
+//!
+//! Two ways to do each: one that may wait for a disk or a network, and one that answers at once or not at all. The second
+//! is what an event loop may use. Whether a device can read without waiting is learned from the device itself.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::metrics::Metrics;
+use crate::store::Stamp;
+
+/// What an attempt to do something without waiting came to.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// Done, one way or the other.
+    Done(T),
+    /// It would have to wait.
+    WouldBlock,
+}
+
+/// Opens `path` for reading; may wait.
+pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<File> {
+    metrics.opens.increment();
+    // A FIFO or a device under an audio file's name would otherwise wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    let kind = stat(&file, metrics)?.file_type();
+    if kind.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
+}
+
+/// Opens `path` when all of its directories are in the kernel's cache. To be used where the file's own device is known to
+/// open without waiting.
+pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<File>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+        // Not cached; or a kernel (ENOSYS, EINVAL) or sandbox (EPERM) without this call.
+        Err(Errno::AGAIN | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Attempt::WouldBlock,
+        Ok(file) => {
+            metrics.opens.increment();
+            Attempt::Done(Ok(File::from(file)))
+        }
+        Err(error) => {
+            metrics.opens.increment();
+            Attempt::Done(Err(error.into()))
+        }
+    }
+}
+
+/// Metadata of an open file.
+pub(super) fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
+    metrics.stats.increment();
+    file.metadata()
+}
+
+/// The stamp of an open file, and its device.
+pub(super) fn stamp(file: &File, metrics: &Metrics) -> io::Result<(Stamp, u64)> {
+    let metadata = stat(file, metrics)?;
+    Ok((Stamp::of(&metadata), metadata.dev()))
+}
+
+/// Fills `into` from `offset`; may wait. A file that ends earlier gives a short count.
+pub(super) fn read(file: &File, into: &mut [u8], offset: u64, metrics: &Metrics) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        metrics.preads.increment();
+        match file.read_at(&mut into[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => {
+                metrics.pread_bytes.add(count as u64);
+                filled += count;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads what is in the page cache from `offset` on, up to `into.len()` bytes: possibly less than is there, possibly
+/// nothing.
+pub(super) fn read_cached(
+    file: &File,
+    into: &mut [u8],
+    offset: u64,
+    metrics: &Metrics,
+) -> Result<usize, NotCached> {
+    metrics.preads.increment();
+    match rustix::io::preadv2(file.as_fd(), &mut [IoSliceMut::new(into)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(count) => {
+            metrics.pread_bytes.add(count as u64);
+            Ok(count)
+        }
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(NotCached::Unsupported),
+        // Any other error is told by the read that may wait.
+        Err(_) => Err(NotCached::Now),
+    }
+}
+
+/// Why nothing could be read without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotCached {
+    /// It is not in memory now.
+    Now,
+    /// The device has no such reads (overlay, temporary, FUSE and network filesystems).
+    Unsupported,
+}
+
+/// A path of a store (a root, and bytes below it) as the system takes it.
+pub(super) fn join(root: &Path, below: &[u8]) -> PathBuf {
+    if below.is_empty() {
+        root.to_path_buf()
+    } else {
+        root.join(OsStr::from_bytes(below))
+    }
+}
+
+/// How many devices are told apart; more of them share the cautious answer.
+const DEVICES_MAX: usize = 64;
+
+/// Devices that were found to read without waiting, or to be unable to. Lock-free: an entry is written once.
+#[derive(Debug)]
+pub(super) struct Devices {
+    /// Device number shifted left by one, with the lowest bit set when it can; 0 is empty.
+    known: [AtomicU64; DEVICES_MAX],
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self { known: [const { AtomicU64::new(0) }; DEVICES_MAX] }
+    }
+}
+
+impl Devices {
+    /// Whether `device` can read without waiting; `None` while it is unknown.
+    pub(super) fn reads_without_waiting(&self, device: u64) -> Option<bool> {
+        self.known
+            .iter()
+            .map(|entry| entry.load(Relaxed))
+            .take_while(|&entry| entry != 0)
+            .find(|entry| entry >> 1 == device)
+            .map(|entry| entry & 1 == 1)
+    }
+
+    /// Remembers what `device` was found to be able to do.
+    pub(super) fn learn(&self, device: u64, without_waiting: bool) {
+        let value = device << 1 | u64::from(without_waiting);
+        for entry in &self.known {
+            match entry.compare_exchange(0, value, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(present) if present >> 1 == device => return,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Asks `file`'s device whether it reads without waiting; itself it may wait.
+pub(super) fn probe_device(file: &File, device: u64, devices: &Devices, metrics: &Metrics) -> bool {
+    if let Some(known) = devices.reads_without_waiting(device) {
+        return known;
+    }
+    let mut byte = [0];
+    let answer = read_cached(file, &mut byte, 0, metrics);
+    let without_waiting = answer != Err(NotCached::Unsupported);
+    devices.learn(device, without_waiting);
+    without_waiting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_learned_once_and_the_table_is_bounded() {
+        let devices = Devices::default();
+        assert_eq!(devices.reads_without_waiting(7), None);
+        devices.learn(7, true);
+        devices.learn(7, false);
+        assert_eq!(devices.reads_without_waiting(7), Some(true));
+        for device in 100..100 + 2 * DEVICES_MAX as u64 {
+            devices.learn(device, false);
+        }
+        assert_eq!(devices.reads_without_waiting(7), Some(true));
+        assert_eq!(devices.reads_without_waiting(100), Some(false));
+        assert_eq!(devices.reads_without_waiting(99_999), None);
+    }
+}

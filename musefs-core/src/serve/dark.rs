@@ -1,0 +1,77 @@
+//! Dark tracks: files that cannot be served now, each with its reason. A track is logged when it goes dark, not again for
+//! each request, and counted until it is served again or leaves the tree.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use parking_lot::Mutex;
+
+use crate::ids::TrackId;
+use crate::metrics::{DarkReason, Metrics};
+
+/// Which tracks are dark.
+#[derive(Debug)]
+pub(super) struct DarkTracks {
+    reasons: Mutex<HashMap<TrackId, DarkReason>>,
+    metrics: Metrics,
+}
+
+/// The reason that an I/O error on a backing file stands for.
+pub(super) fn reason_of(error: &io::Error) -> DarkReason {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => DarkReason::Missing,
+        _ => DarkReason::Unreadable,
+    }
+}
+
+impl DarkTracks {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self { reasons: Mutex::default(), metrics: metrics.clone() }
+    }
+
+    /// Notes that a request for `track` failed for `reason`.
+    pub(super) fn darken(&self, track: TrackId, path: &Path, reason: DarkReason, detail: &dyn std::fmt::Display) {
+        self.metrics.backing_failures.increment(reason as usize);
+        let before = self.reasons.lock().insert(track, reason);
+        if before == Some(reason) {
+            return;
+        }
+        if let Some(before) = before {
+            self.metrics.tracks_dark.add(before as usize, -1);
+        }
+        self.metrics.tracks_dark.add(reason as usize, 1);
+        let way_out = match reason {
+            DarkReason::Missing => "bring it back, or scan again to take it out of the tree",
+            DarkReason::Changed => "scan again to serve it as it is",
+            DarkReason::Unreadable => "check its permissions and the disk it is on",
+        };
+        tracing::warn!(
+            path = %path.display(),
+            reason = reason.as_str(),
+            "cannot serve a file ({detail}); {way_out}"
+        );
+    }
+
+    /// Notes that `track` was served.
+    pub(super) fn lighten(&self, track: TrackId) {
+        let mut reasons = self.reasons.lock();
+        if reasons.is_empty() {
+            return;
+        }
+        if let Some(reason) = reasons.remove(&track) {
+            self.metrics.tracks_dark.add(reason as usize, -1);
+        }
+    }
+
+    /// Forgets every track for which `listed` says no.
+    pub(super) fn retain(&self, listed: impl Fn(TrackId) -> bool) {
+        self.reasons.lock().retain(|&track, reason| {
+            let keep = listed(track);
+            if !keep {
+                self.metrics.tracks_dark.add(*reason as usize, -1);
+            }
+            keep
+        });
+    }
+}

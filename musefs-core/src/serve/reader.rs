@@ -1,0 +1,180 @@
+//! The one short loop: pieces of a layout, one after the other, into a buffer.
+//!
+//! The same loop serves an event loop, which stops at the first byte that is not in memory, and the pool, which goes on
+//! from there.
+
+use std::ops::Range;
+
+use super::backing::{self, Attempt, NotCached};
+use super::handles::Handle;
+use super::readahead::{WINDOW_BYTES, Window};
+use super::{Error, Musefs};
+use crate::layout::{BlobId, Piece};
+use crate::metrics::{ByteSource, DarkReason};
+
+/// A buffer that is filled from the front, and keeps its memory from one read to the next.
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
+    bytes: Vec<u8>,
+    filled: usize,
+    /// Bytes of `filled` by source, for the counters.
+    from: [u64; 4],
+}
+
+impl ReadBuffer {
+    /// What was read.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+
+    fn start(&mut self, len: usize) {
+        self.filled = 0;
+        self.from = [0; 4];
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
+        }
+    }
+
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        &mut self.bytes[self.filled..self.filled + len]
+    }
+
+    fn advance(&mut self, len: usize, source: ByteSource) {
+        self.filled += len;
+        self.from[source as usize] += len as u64;
+    }
+}
+
+impl Musefs {
+    /// Fills `buffer` with the bytes of `handle` in `[offset, offset + len)` that lie within the file, as long as all of
+    /// them are in memory. On `WouldBlock` the buffer holds the first part, and [`Musefs::read`] goes on from there.
+    pub fn read_cached(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: u64,
+        buffer: &mut ReadBuffer,
+    ) -> Attempt<Result<(), Error>> {
+        let range = handle.resolved.layout.clamp(offset, len);
+        buffer.start(length_of(&range));
+        for piece in handle.resolved.layout.pieces(range) {
+            match piece {
+                Piece::Inline(bytes) => {
+                    buffer.room(bytes.len()).copy_from_slice(bytes);
+                    buffer.advance(bytes.len(), ByteSource::SynthesizedHeader);
+                }
+                Piece::Backing { offset, len } if handle.resolved.without_waiting => {
+                    let wanted = length(len);
+                    let read = backing::read_cached(&handle.file, buffer.room(wanted), offset, &self.metrics);
+                    match read {
+                        Ok(count) => buffer.advance(count, ByteSource::Backing),
+                        Err(NotCached::Now | NotCached::Unsupported) => return Attempt::WouldBlock,
+                    }
+                    if read != Ok(wanted) {
+                        return Attempt::WouldBlock;
+                    }
+                }
+                Piece::Backing { .. } | Piece::StoreBlob { .. } => return Attempt::WouldBlock,
+            }
+        }
+        Attempt::Done(self.finish(handle, buffer))
+    }
+
+    /// As [`Musefs::read_cached`], but waits for what is not in memory. `buffer` is what the attempt left, or a new one.
+    ///
+    /// # Errors
+    /// When the backing file or the store cannot be read, or the backing file is not what was scanned.
+    pub fn read(&self, handle: &Handle, offset: u64, len: u64, buffer: &mut ReadBuffer) -> Result<(), Error> {
+        let range = handle.resolved.layout.clamp(offset, len);
+        let whole = length_of(&range);
+        if buffer.bytes.len() < whole {
+            buffer.start(whole);
+        }
+        let rest = range.start + buffer.filled as u64..range.end;
+        for piece in handle.resolved.layout.pieces(rest) {
+            match piece {
+                Piece::Inline(bytes) => {
+                    buffer.room(bytes.len()).copy_from_slice(bytes);
+                    buffer.advance(bytes.len(), ByteSource::SynthesizedHeader);
+                }
+                Piece::Backing { offset, len } => self.read_backing(handle, offset, length(len), buffer)?,
+                Piece::StoreBlob { blob, offset, len } => self.read_blob(blob, offset, length(len), buffer)?,
+            }
+        }
+        self.finish(handle, buffer)
+    }
+
+    fn read_backing(&self, handle: &Handle, offset: u64, len: usize, buffer: &mut ReadBuffer) -> Result<(), Error> {
+        let resolved = &handle.resolved;
+        let failed = |source| self.backing_error(resolved.track, &resolved.path, source);
+        let reads_ahead = self.readahead.bytes_max() > 0 && !resolved.without_waiting;
+        if reads_ahead {
+            if handle.stream.lock().take(offset, buffer.room(len)) {
+                self.metrics.readahead_hits.increment();
+                buffer.advance(len, ByteSource::Readahead);
+                return Ok(());
+            }
+            self.metrics.readahead_misses.increment();
+            let sequential = handle.stream.lock().note(offset, len);
+            let rest = resolved.stamp.size.saturating_sub(offset);
+            if sequential
+                && len < WINDOW_BYTES
+                && let Some(charge) = self.readahead.charge()
+            {
+                let mut bytes = vec![0; length(rest.min(WINDOW_BYTES as u64))];
+                let count = backing::read(&handle.file, &mut bytes, offset, &self.metrics).map_err(failed)?;
+                if count < len {
+                    return Err(self.ended_early(handle));
+                }
+                bytes.truncate(count);
+                buffer.room(len).copy_from_slice(&bytes[..len]);
+                buffer.advance(len, ByteSource::Backing);
+                handle.stream.lock().keep(Window { offset, bytes, _charge: charge });
+                return Ok(());
+            }
+        }
+        let count = backing::read(&handle.file, buffer.room(len), offset, &self.metrics).map_err(failed)?;
+        buffer.advance(count, ByteSource::Backing);
+        if count < len { Err(self.ended_early(handle)) } else { Ok(()) }
+    }
+
+    fn read_blob(&self, blob: BlobId, offset: u64, len: usize, buffer: &mut ReadBuffer) -> Result<(), Error> {
+        let count = self.stores.take().blob(blob, offset, buffer.room(len)).map_err(Error::Store)?;
+        if count < len {
+            return Err(Error::BlobGone(blob));
+        }
+        self.metrics.art_chunks.increment();
+        buffer.advance(len, ByteSource::Art);
+        Ok(())
+    }
+
+    fn ended_early(&self, handle: &Handle) -> Error {
+        let resolved = &handle.resolved;
+        self.dark.darken(resolved.track, &resolved.path, DarkReason::Changed, &"it has become shorter");
+        Error::Changed { path: resolved.path.clone() }
+    }
+
+    /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
+    fn finish(&self, handle: &Handle, buffer: &ReadBuffer) -> Result<(), Error> {
+        if buffer.from[ByteSource::Backing as usize] + buffer.from[ByteSource::Readahead as usize] > 0
+            && let Err(error) = self.check_stamp(&handle.file, &handle.resolved)
+        {
+            self.cache.remove(handle.inode);
+            return Err(error);
+        }
+        for (source, &bytes) in buffer.from.iter().enumerate() {
+            if bytes > 0 {
+                self.metrics.read_bytes.add(source, bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn length(len: u64) -> usize {
+    usize::try_from(len).expect("a piece of a read fits memory")
+}
+
+fn length_of(range: &Range<u64>) -> usize {
+    length(range.end - range.start)
+}

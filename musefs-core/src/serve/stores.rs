@@ -1,0 +1,84 @@
+//! A fixed small set of store connections for the threads that resolve files. A thread takes one out, works, and puts it
+//! back: the lock guards the list alone, never a query.
+
+use std::ops::{Deref, DerefMut};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::store::Store;
+
+pub(super) struct Stores {
+    idle: Mutex<Idle>,
+    returned: Condvar,
+}
+
+struct Idle {
+    stores: Vec<Store>,
+    /// How often the set was replaced: a connection of an older one does not come back.
+    generation: u64,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Stores").finish_non_exhaustive()
+    }
+}
+
+impl Stores {
+    pub(super) fn new(stores: Vec<Store>) -> Self {
+        assert!(!stores.is_empty(), "a set of connections has at least one");
+        Self { idle: Mutex::new(Idle { stores, generation: 0 }), returned: Condvar::new() }
+    }
+
+    /// Goes on with other connections.
+    pub(super) fn replace(&self, stores: Vec<Store>) {
+        let mut idle = self.idle.lock();
+        idle.generation += 1;
+        let old = std::mem::replace(&mut idle.stores, stores);
+        drop(idle);
+        self.returned.notify_all();
+        drop(old);
+    }
+
+    /// A connection; waits while all are in use.
+    pub(super) fn take(&self) -> Taken<'_> {
+        let mut idle = self.idle.lock();
+        loop {
+            if let Some(store) = idle.stores.pop() {
+                return Taken { stores: self, store: Some(store), generation: idle.generation };
+            }
+            self.returned.wait(&mut idle);
+        }
+    }
+}
+
+/// A connection in use; back in the set when dropped.
+pub(super) struct Taken<'a> {
+    stores: &'a Stores,
+    store: Option<Store>,
+    generation: u64,
+}
+
+impl Deref for Taken<'_> {
+    type Target = Store;
+    fn deref(&self) -> &Store {
+        self.store.as_ref().expect("only drop takes it out")
+    }
+}
+
+impl DerefMut for Taken<'_> {
+    fn deref_mut(&mut self) -> &mut Store {
+        self.store.as_mut().expect("only drop takes it out")
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut idle = self.stores.idle.lock();
+        if idle.generation == self.generation {
+            idle.stores.extend(self.store.take());
+        }
+        drop(idle);
+        self.stores.returned.notify_one();
+    }
+}

@@ -1,0 +1,476 @@
+//! The kernel's requests: decoded, handed to the core or the metrics directory, and answered. No decision about names,
+//! bytes or threads is made here.
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+};
+use musefs_core::serve::{Attempt, Attributes, Error, HandleId, Musefs, ReadBuffer};
+use musefs_core::tree::Inode;
+
+use crate::dispatch::{Dispatch, OwnedReply, Taken};
+use crate::errno::errno;
+use crate::metrics::Operation;
+use crate::metrics_files::{MetricsFiles, Snapshot, Target};
+use crate::space::FreeSpace;
+
+/// What the mount shows of every file and directory, whoever owns the backing files.
+#[derive(Clone, Copy, Debug)]
+pub struct Appearance {
+    /// Owner of everything.
+    pub uid: u32,
+    /// Group of everything.
+    pub gid: u32,
+    /// Permission bits of track files.
+    pub file_mode: u16,
+    /// Permission bits of directories.
+    pub dir_mode: u16,
+    /// How long the kernel may answer for names and attributes itself.
+    pub ttl: Duration,
+}
+
+impl Appearance {
+    fn attr(&self, inode: u64, kind: FileType, perm: u16, size: u64, mtime: SystemTime) -> FileAttr {
+        FileAttr {
+            ino: INodeNo(inode),
+            size,
+            blocks: size.div_ceil(512),
+            atime: mtime,
+            mtime,
+            ctime: mtime,
+            crtime: mtime,
+            kind,
+            perm,
+            nlink: 1,
+            uid: self.uid,
+            gid: self.gid,
+            rdev: 0,
+            blksize: BLOCK_BYTES,
+            flags: 0,
+        }
+    }
+
+    fn text_attr(&self, index: usize, snapshot: &Snapshot) -> FileAttr {
+        let size = snapshot.text(index).len() as u64;
+        let inode = MetricsFiles::inode(Target::File(index));
+        self.attr(inode, FileType::RegularFile, METRICS_FILE_MODE, size, snapshot.time)
+    }
+}
+
+/// Requests that the kernel may have under way for read-ahead and the like.
+const BACKGROUND_REQUESTS_MAX: u16 = 64;
+const BLOCK_BYTES: u32 = 4096;
+const NAME_BYTES_MAX: u32 = 255;
+const METRICS_FILE_MODE: u16 = 0o444;
+const METRICS_DIR_MODE: u16 = 0o555;
+/// Positions of `.`, `..` and the metrics directory in a listing; the library's entries come after them.
+const POSITIONS_BEFORE_ENTRIES: u64 = 3;
+
+/// One mount's filesystem.
+#[derive(Debug)]
+pub struct Adapter {
+    /// The library.
+    pub musefs: Arc<Musefs>,
+    /// Who answers.
+    pub dispatch: Arc<Dispatch>,
+    /// The directory inside the mount.
+    pub metrics_files: Arc<MetricsFiles>,
+    /// Owner, modes, lifetimes.
+    pub appearance: Appearance,
+    /// What is free on the backing filesystems.
+    pub space: Arc<FreeSpace>,
+}
+
+thread_local! {
+    /// Each event loop's and worker's buffer, kept from one read to the next.
+    static BUFFER: RefCell<ReadBuffer> = RefCell::default();
+}
+
+fn core<T>(result: Result<T, Error>) -> Result<T, Errno> {
+    result.map_err(|error| {
+        if let Error::OutOfDescriptors { .. } = &error {
+            tracing::error!("{error}; raise the limit on open files (ulimit -n)");
+        } else if let Error::Store(source) = &error {
+            tracing::error!("{source}");
+        }
+        errno(&error)
+    })
+}
+
+impl Adapter {
+    fn attr(&self, attributes: &Attributes) -> FileAttr {
+        let appearance = &self.appearance;
+        let mode = if attributes.is_directory { appearance.dir_mode } else { appearance.file_mode };
+        let kind = if attributes.is_directory { FileType::Directory } else { FileType::RegularFile };
+        let mtime = time_of(attributes.mtime_ns);
+        let plain = appearance.attr(attributes.inode.0, kind, mode, attributes.size, mtime);
+        FileAttr { nlink: attributes.link_count, ..plain }
+    }
+
+    /// Attributes of the metrics directory or its link, which never change.
+    fn fixed_attr(&self, target: Target) -> FileAttr {
+        let inode = MetricsFiles::inode(target);
+        let started = self.metrics_files.started();
+        if target == Target::Link {
+            let size = self.metrics_files.link_target().len() as u64;
+            self.appearance.attr(inode, FileType::Symlink, 0o777, size, started)
+        } else {
+            let plain = self.appearance.attr(inode, FileType::Directory, METRICS_DIR_MODE, 0, started);
+            FileAttr { nlink: 2, ..plain }
+        }
+    }
+
+    /// Answers from the newest snapshot: at once when it is warm, else once the lane has rendered it.
+    fn with_snapshot<R: OwnedReply>(
+        &self,
+        taken: Taken,
+        reply: R,
+        give: impl FnOnce(R, Arc<Snapshot>) + Send + 'static,
+    ) {
+        if let Some(snapshot) = self.metrics_files.warm() {
+            return self.dispatch.answer(taken, reply, Ok(snapshot), give);
+        }
+        let files = Arc::clone(&self.metrics_files);
+        self.dispatch.hand_to_lane(taken, reply, move || Ok(files.fresh()), give);
+    }
+
+    fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
+        let give = |reply: ReplyOpen, handle: HandleId| {
+            // An inode stands for one version of the bytes, so what the kernel has cached of it stays right.
+            reply.opened(FileHandle(handle.0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
+        };
+        match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
+            Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
+            Ok(Attempt::WouldBlock) => {
+                let musefs = Arc::clone(&self.musefs);
+                self.dispatch.hand_to_pool(taken, reply, move || core(musefs.open(inode)), give);
+            }
+            Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
+        }
+    }
+
+    fn read_file(&self, taken: Taken, handle: HandleId, offset: u64, len: u32, reply: ReplyData) {
+        let handle = match core(self.musefs.handle(handle)) {
+            Ok(handle) => handle,
+            Err(error) => return self.dispatch.answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
+        };
+        BUFFER.with_borrow_mut(|buffer| {
+            let attempt =
+                self.dispatch.guard(|| Ok(self.musefs.read_cached(&handle, offset, len.into(), buffer)));
+            match attempt {
+                Ok(Attempt::Done(result)) => {
+                    self.dispatch.answer(taken, reply, core(result), |reply, ()| reply.data(buffer.filled()));
+                }
+                Ok(Attempt::WouldBlock) => {
+                    // What was read already goes along.
+                    let mut begun = std::mem::take(buffer);
+                    let musefs = Arc::clone(&self.musefs);
+                    let work = move || {
+                        core(musefs.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
+                    };
+                    self.dispatch.hand_to_pool(taken, reply, work, |reply: ReplyData, read| {
+                        reply.data(read.filled());
+                    });
+                }
+                Err(error) => self.dispatch.answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
+            }
+        });
+    }
+
+    /// Gives the entries of a directory of the tree from `from` on to `emit` (inode, position after it, name,
+    /// attributes), which returns whether there is room for more.
+    fn list(
+        &self,
+        inode: Inode,
+        handle: Option<HandleId>,
+        from: u64,
+        emit: &mut dyn FnMut(u64, u64, &OsStr, &FileAttr) -> bool,
+    ) -> Result<(), Errno> {
+        let own = core(self.musefs.getattr(inode))?;
+        let parent = core(self.musefs.parent(inode))?;
+        let is_root = own.inode == parent.inode;
+        let first = [(0, ".", self.attr(&own)), (1, "..", self.attr(&parent))];
+        let metrics = self
+            .metrics_files
+            .listed_name()
+            .filter(|_| is_root)
+            .map(|name| (2, name, self.fixed_attr(Target::Directory)));
+        for (position, name, attr) in first.into_iter().chain(metrics) {
+            if position >= from && !emit(attr.ino.0, position + 1, OsStr::new(name), &attr) {
+                return Ok(());
+            }
+        }
+        let from = from.saturating_sub(POSITIONS_BEFORE_ENTRIES);
+        core(self.musefs.list(inode, handle, from, &mut |entry| {
+            let attr = self.attr(&entry.attributes);
+            let next = entry.next + POSITIONS_BEFORE_ENTRIES;
+            emit(attr.ino.0, next, OsStr::from_bytes(entry.name), &attr)
+        }))
+    }
+}
+
+fn time_of(nanoseconds: i64) -> SystemTime {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    let time = if nanoseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    time.unwrap_or(UNIX_EPOCH)
+}
+
+/// The metrics directory's listing from position `from` on: what it stands for, the position after it, its name.
+fn metrics_listing(from: u64) -> impl Iterator<Item = (Target, u64, &'static str)> {
+    let own = [(Target::Directory, "."), (Target::Tree(Inode::ROOT), "..")];
+    let files = MetricsFiles::files().map(|(index, name)| (Target::File(index), name));
+    own.into_iter()
+        .chain(files)
+        .zip(1..)
+        .map(|((target, name), next)| (target, next, name))
+        .skip(usize::try_from(from).unwrap_or(usize::MAX))
+}
+
+/// The handle of an open directory; 0 is a directory that is listed without one.
+fn directory_handle(handle: FileHandle) -> Option<HandleId> {
+    (handle.0 != 0).then_some(HandleId(handle.0))
+}
+
+/// Requests that a read-only filesystem has no use for. The first answer of each kind makes the kernel stop asking.
+macro_rules! declined {
+    ($($name:ident($($argument:ty),*) -> $reply:ty;)*) => { $(
+        fn $name(&self, _: &Request, $(_: $argument,)* reply: $reply) {
+            reply.error(Errno::ENOSYS);
+        }
+    )* };
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        for wanted in [InitFlags::FUSE_DO_READDIRPLUS, InitFlags::FUSE_PARALLEL_DIROPS] {
+            if config.add_capabilities(wanted).is_err() {
+                tracing::info!("this kernel has no {wanted:?}");
+            }
+        }
+        config
+            .set_max_background(BACKGROUND_REQUESTS_MAX)
+            .map_err(|least| std::io::Error::other(format!("at least {least} background requests")))?;
+        Ok(())
+    }
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let taken = self.dispatch.take(Operation::Lookup);
+        let ttl = self.appearance.ttl;
+        let give = move |reply: ReplyEntry, attr: FileAttr| reply.entry(&ttl, &attr, Generation(0));
+        match self.metrics_files.decode(parent.0) {
+            Target::Tree(inode) => {
+                let fixed = if inode == Inode::ROOT { self.metrics_files.at_root(name) } else { None };
+                let result = match fixed {
+                    Some(target) => Ok(self.fixed_attr(target)),
+                    None => self.dispatch.guard(|| {
+                        core(self.musefs.lookup(inode, name.as_bytes())).map(|attributes| self.attr(&attributes))
+                    }),
+                };
+                self.dispatch.answer(taken, reply, result, give);
+            }
+            Target::Directory => {
+                let Some(index) = MetricsFiles::in_directory(name) else {
+                    return self.dispatch.answer(taken, reply, Err(Errno::ENOENT), give);
+                };
+                let appearance = self.appearance;
+                self.with_snapshot(taken, reply, move |reply, snapshot| {
+                    reply.entry(&Duration::ZERO, &appearance.text_attr(index, &snapshot), Generation(0));
+                });
+            }
+            Target::Link | Target::File(_) => self.dispatch.answer(taken, reply, Err(Errno::ENOTDIR), give),
+        }
+    }
+
+    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let taken = self.dispatch.take(Operation::Getattr);
+        let result = match self.metrics_files.decode(inode.0) {
+            Target::File(index) => {
+                let appearance = self.appearance;
+                return self.with_snapshot(taken, reply, move |reply, snapshot| {
+                    reply.attr(&Duration::ZERO, &appearance.text_attr(index, &snapshot));
+                });
+            }
+            Target::Tree(inode) => self
+                .dispatch
+                .guard(|| core(self.musefs.getattr(inode)).map(|attributes| self.attr(&attributes))),
+            target @ (Target::Directory | Target::Link) => Ok(self.fixed_attr(target)),
+        };
+        self.dispatch.answer(taken, reply, result, |reply, attr| reply.attr(&self.appearance.ttl, &attr));
+    }
+
+    fn readlink(&self, _: &Request, inode: INodeNo, reply: ReplyData) {
+        let taken = self.dispatch.take(Operation::Readlink);
+        let result = match self.metrics_files.decode(inode.0) {
+            Target::Link => Ok(self.metrics_files.link_target()),
+            Target::Tree(_) | Target::Directory | Target::File(_) => Err(Errno::EINVAL),
+        };
+        self.dispatch.answer(taken, reply, result, |reply, target| reply.data(target.as_bytes()));
+    }
+
+    fn open(&self, _: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let taken = self.dispatch.take(Operation::Open);
+        let refused = |reply, error| self.dispatch.answer(taken, reply, Err::<(), _>(error), |_, ()| {});
+        if flags.acc_mode() != OpenAccMode::O_RDONLY {
+            return refused(reply, Errno::EROFS);
+        }
+        match self.metrics_files.decode(inode.0) {
+            Target::Tree(inode) => self.open_file(taken, inode, reply),
+            Target::File(index) => {
+                let files = Arc::clone(&self.metrics_files);
+                self.with_snapshot(taken, reply, move |reply, snapshot| {
+                    let handle = files.open(Arc::clone(snapshot.text(index)));
+                    let flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+                    reply.opened(FileHandle(handle), flags);
+                });
+            }
+            Target::Directory => refused(reply, Errno::EISDIR),
+            Target::Link => refused(reply, Errno::EINVAL),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let taken = self.dispatch.take(Operation::Read);
+        let Target::File(_) = self.metrics_files.decode(inode.0) else {
+            return self.read_file(taken, HandleId(handle.0), offset, size, reply);
+        };
+        let text = self.metrics_files.opened(handle.0).ok_or(Errno::EBADF);
+        self.dispatch.answer(taken, reply, text, |reply, text| {
+            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+            let end = start.saturating_add(size as usize).min(text.len());
+            reply.data(&text[start..end]);
+        });
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        let taken = self.dispatch.take(Operation::Release);
+        let result = match self.metrics_files.decode(inode.0) {
+            Target::File(_) => self.metrics_files.release(handle.0).then_some(()).ok_or(Errno::EBADF),
+            _ => self.dispatch.guard(|| core(self.musefs.release(HandleId(handle.0)))),
+        };
+        self.dispatch.answer(taken, reply, result, |reply, ()| reply.ok());
+    }
+
+    fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let taken = self.dispatch.take(Operation::Opendir);
+        let result = match self.metrics_files.decode(inode.0) {
+            Target::Tree(inode) => self.dispatch.guard(|| core(self.musefs.opendir(inode))),
+            Target::Directory => Ok(None),
+            Target::Link | Target::File(_) => Err(Errno::ENOTDIR),
+        };
+        self.dispatch.answer(taken, reply, result, |reply, handle| {
+            reply.opened(FileHandle(handle.map_or(0, |handle| handle.0)), FopenFlags::empty());
+        });
+    }
+
+    fn readdir(&self, _: &Request, inode: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let taken = self.dispatch.take(Operation::Readdir);
+        let result = match self.metrics_files.decode(inode.0) {
+            Target::Tree(inode) => self.dispatch.guard(|| {
+                self.list(inode, directory_handle(handle), offset, &mut |inode, next, name, attr| {
+                    !reply.add(INodeNo(inode), next, attr.kind, name)
+                })
+            }),
+            _ => {
+                for (target, next, name) in metrics_listing(offset) {
+                    let kind = match target {
+                        Target::File(_) => FileType::RegularFile,
+                        _ => FileType::Directory,
+                    };
+                    if reply.add(INodeNo(MetricsFiles::inode(target)), next, kind, name) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        };
+        self.dispatch.answer(taken, reply, result, |reply, ()| reply.ok());
+    }
+
+    fn readdirplus(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let taken = self.dispatch.take(Operation::Readdir);
+        let ttl = self.appearance.ttl;
+        if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
+            let result = self.dispatch.guard(|| {
+                self.list(inode, directory_handle(handle), offset, &mut |inode, next, name, attr| {
+                    !reply.add(INodeNo(inode), next, name, &ttl, attr, Generation(0))
+                })
+            });
+            return self.dispatch.answer(taken, reply, result, |reply, ()| reply.ok());
+        }
+        let appearance = self.appearance;
+        let directory = self.fixed_attr(Target::Directory);
+        self.with_snapshot(taken, reply, move |mut reply, snapshot| {
+            for (target, next, name) in metrics_listing(offset) {
+                let attr = match target {
+                    Target::File(index) => appearance.text_attr(index, &snapshot),
+                    _ => FileAttr { ino: INodeNo(MetricsFiles::inode(target)), ..directory },
+                };
+                if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
+                    break;
+                }
+            }
+            reply.ok();
+        });
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        let taken = self.dispatch.take(Operation::Releasedir);
+        if let Some(handle) = directory_handle(handle) {
+            self.musefs.releasedir(handle);
+        }
+        self.dispatch.answer(taken, reply, Ok(()), |reply, ()| reply.ok());
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let taken = self.dispatch.take(Operation::Statfs);
+        let (bytes, files) = self.musefs.usage();
+        let block = u64::from(BLOCK_BYTES);
+        let free = self.space.free_bytes() / block;
+        self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
+            reply.statfs(bytes.div_ceil(block) + free, free, free, files, 0, BLOCK_BYTES, NAME_BYTES_MAX, BLOCK_BYTES);
+        });
+    }
+
+    declined! {
+        flush(INodeNo, FileHandle, LockOwner) -> ReplyEmpty;
+        access(INodeNo, fuser::AccessFlags) -> ReplyEmpty;
+        getxattr(INodeNo, &OsStr, u32) -> ReplyXattr;
+        listxattr(INodeNo, u32) -> ReplyXattr;
+        ioctl(INodeNo, FileHandle, fuser::IoctlFlags, u32, &[u8], u32) -> fuser::ReplyIoctl;
+        poll(INodeNo, FileHandle, fuser::PollNotifier, fuser::PollEvents, fuser::PollFlags) -> fuser::ReplyPoll;
+        lseek(INodeNo, FileHandle, i64, i32) -> fuser::ReplyLseek;
+    }
+}
