@@ -9,7 +9,6 @@ pub mod layout;
 pub mod metrics;
 pub mod names;
 pub mod refresh;
-pub mod scan;
 pub mod serve;
 pub mod stop;
 pub mod store;

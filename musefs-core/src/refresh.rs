@@ -60,7 +60,11 @@ impl Identity {
             path: path.to_path_buf(),
             source,
         })?;
-        Ok(Self { device: metadata.dev(), inode: metadata.ino(), id: store.id().to_owned() })
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            id: store.id().to_owned(),
+        })
     }
 }
 
@@ -128,7 +132,10 @@ impl Refresher {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn build(&mut self, previous: Option<&Tree>) -> Result<(Published, BuildReport), StoreError> {
+    pub fn build(
+        &mut self,
+        previous: Option<&Tree>,
+    ) -> Result<(Published, BuildReport), StoreError> {
         // Taken before the rows are read: what is committed meanwhile is seen by the next poll.
         let data_version = self.store.data_version()?;
         let sequence = self.store.sequence()?;
@@ -143,22 +150,45 @@ impl Refresher {
             .map(|waiting| Entry {
                 track: waiting.track,
                 inode: waiting.inode,
-                path: waiting.draft.finish(&widths, waiting.extension.as_deref(), fallbacks),
+                path: waiting
+                    .draft
+                    .finish(&widths, waiting.extension.as_deref(), fallbacks),
                 // A row that vanished between the two looks is gone from the next tree.
-                size: waiting.size.or_else(|| sizes.get(&waiting.track).copied()).unwrap_or(0),
+                size: waiting
+                    .size
+                    .or_else(|| sizes.get(&waiting.track).copied())
+                    .unwrap_or(0),
                 mtime_ns: waiting.mtime_ns,
                 listed_ns: waiting.listed_ns,
             })
             .collect();
-        let reserved: Vec<&[u8]> = self.config.reserved_root_names.iter().map(String::as_bytes).collect();
+        let reserved: Vec<&[u8]> = self
+            .config
+            .reserved_root_names
+            .iter()
+            .map(String::as_bytes)
+            .collect();
         let tree = Tree::build(entries, &mut self.inodes, previous, &reserved, now_ns());
         report.listed = tree.file_count() as u64;
         // Read after the tracks: every root that a track of the pass lies in is there.
-        let roots = self.store.roots()?.into_iter().map(|root| (root.id, root.path)).collect();
+        let roots = self
+            .store
+            .roots()?
+            .into_iter()
+            .map(|root| (root.id, root.path))
+            .collect();
         self.data_version = data_version;
         self.sequence = sequence;
         let inode_paths = self.inodes.len() as u64;
-        Ok((Published { tree, roots, inode_paths, inode_base: self.inode_base }, report))
+        Ok((
+            Published {
+                tree,
+                roots,
+                inode_paths,
+                inode_base: self.inode_base,
+            },
+            report,
+        ))
     }
 
     fn draft_all(
@@ -174,14 +204,21 @@ impl Refresher {
                 report.missing += 1;
                 return;
             }
-            let tags = RowTags { keys: &keys, fields };
+            let tags = RowTags {
+                keys: &keys,
+                fields,
+            };
             let values = TrackValues {
                 tags: &tags,
                 path: &row.path,
                 format: row.format.as_str(),
                 properties: row.properties,
             };
-            let draft = match self.config.template.draft(&values, &self.config.fallbacks, widths) {
+            let draft = match self
+                .config
+                .template
+                .draft(&values, &self.config.fallbacks, widths)
+            {
                 Ok(draft) => draft,
                 Err(skipped) => {
                     *report.skipped.entry(skipped.field).or_default() += 1;
@@ -191,7 +228,10 @@ impl Refresher {
             let inode = inode_of(self.config.mode, self.inode_base, &row);
             if !inodes.insert(inode) {
                 report.broken += 1;
-                tracing::warn!(track = row.id.0, "left out: its sequence number is that of another track");
+                tracing::warn!(
+                    track = row.id.0,
+                    "left out: its sequence number is that of another track"
+                );
                 return;
             }
             waiting.push(Waiting {
@@ -227,10 +267,16 @@ impl Refresher {
         if !computed.is_empty() && !self.store.is_read_only() {
             if let Err(error) = self.store.record_served_sizes(&computed) {
                 // They are known for this mount all the same.
-                tracing::warn!("the sizes of {} edited tracks were not kept: {error}", computed.len());
+                tracing::warn!(
+                    "the sizes of {} edited tracks were not kept: {error}",
+                    computed.len()
+                );
             }
         }
-        Ok(computed.into_iter().map(|(track, _, size)| (track, size)).collect())
+        Ok(computed
+            .into_iter()
+            .map(|(track, _, size)| (track, size))
+            .collect())
     }
 
     /// Looks whether anybody committed to the store, and if so publishes a new tree; what became different, if anything.

@@ -161,7 +161,12 @@ pub struct Musefs {
 
 impl Musefs {
     /// Serves `tree`, whose tracks are those of `stores` (several connections to one store).
-    pub fn new(config: ServeConfig, metrics: Metrics, stores: Vec<Store>, published: Published) -> Self {
+    pub fn new(
+        config: ServeConfig,
+        metrics: Metrics,
+        stores: Vec<Store>,
+        published: Published,
+    ) -> Self {
         Self {
             tree: ArcSwap::from_pointee(published.tree),
             roots: ArcSwap::from_pointee(published.roots),
@@ -202,7 +207,10 @@ impl Musefs {
             return Ok(attributes_of(&tree, node));
         }
         drop(tree);
-        self.handles.of_inode(inode).map(|handle| handle.attributes).ok_or(Error::Stale)
+        self.handles
+            .of_inode(inode)
+            .map(|handle| handle.attributes)
+            .ok_or(Error::Stale)
     }
 
     /// What is known of the directory that `inode` is in; the root is in itself.
@@ -257,7 +265,11 @@ impl Musefs {
                 return Err(Error::IsADirectory);
             };
             let attributes = attributes_of(&tree, node);
-            return Ok(OpenTarget { track, attributes, resolved: self.cache.get(inode) });
+            return Ok(OpenTarget {
+                track,
+                attributes,
+                resolved: self.cache.get(inode),
+            });
         }
         drop(tree);
         let open = self.handles.of_inode(inode).ok_or(Error::Stale)?;
@@ -291,9 +303,18 @@ impl Musefs {
         file: std::fs::File,
         attributes: Attributes,
     ) -> HandleId {
-        let attributes = Attributes { size: resolved.layout.len(), ..attributes };
+        let attributes = Attributes {
+            size: resolved.layout.len(),
+            ..attributes
+        };
         let stream = parking_lot::Mutex::default();
-        self.handles.insert(Handle { inode, resolved, file, attributes, stream })
+        self.handles.insert(Handle {
+            inode,
+            resolved,
+            file,
+            attributes,
+            stream,
+        })
     }
 
     /// The open file behind `id`.
@@ -309,7 +330,11 @@ impl Musefs {
     /// # Errors
     /// `BadHandle` when it was never given out or is closed.
     pub fn release(&self, id: HandleId) -> Result<(), Error> {
-        if self.handles.remove(id) { Ok(()) } else { Err(Error::BadHandle) }
+        if self.handles.remove(id) {
+            Ok(())
+        } else {
+            Err(Error::BadHandle)
+        }
     }
 
     /// Opens a directory with a listing of its own; `None` over the bound, where [`Musefs::list`] goes by inode alone.
@@ -319,7 +344,9 @@ impl Musefs {
     pub fn opendir(&self, inode: Inode) -> Result<Option<HandleId>, Error> {
         let tree = self.tree.load_full();
         let node = directory_node(&tree, inode)?;
-        Ok(self.handles.insert_directory(DirectoryHandle { tree, node }))
+        Ok(self
+            .handles
+            .insert_directory(DirectoryHandle { tree, node }))
     }
 
     /// Closes an open directory.
@@ -346,7 +373,10 @@ impl Musefs {
         if let Some(id) = handle {
             let open = self.handles.directory(id).ok_or(Error::BadHandle)?;
             let children = open.tree.children(open.node);
-            for (position, node) in children.enumerate().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+            for (position, node) in children
+                .enumerate()
+                .skip(usize::try_from(from).unwrap_or(usize::MAX))
+            {
                 if !emit(listed(&open.tree, node, position as u64 + 1)) {
                     break;
                 }
@@ -458,7 +488,8 @@ impl Musefs {
         if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
             return Error::OutOfDescriptors { path };
         }
-        self.dark.darken(track, &path, dark::reason_of(&source), &source);
+        self.dark
+            .darken(track, &path, dark::reason_of(&source), &source);
         Error::Backing { path, source }
     }
 }
@@ -505,10 +536,19 @@ fn attributes_of(tree: &Tree, index: NodeIndex) -> Attributes {
         NodeKind::Directory { subdirectories } => (true, 0, subdirectories.saturating_add(2)),
         NodeKind::File { size, .. } => (false, size, 1),
     };
-    Attributes { inode: node.inode, is_directory, size, mtime_ns: node.mtime_ns, link_count }
+    Attributes {
+        inode: node.inode,
+        is_directory,
+        size,
+        mtime_ns: node.mtime_ns,
+        link_count,
+    }
 }
 
 fn listed(tree: &Tree, index: NodeIndex, next: u64) -> ListedEntry<'_> {
-    ListedEntry { name: tree.node(index).name, attributes: attributes_of(tree, index), next }
+    ListedEntry {
+        name: tree.node(index).name,
+        attributes: attributes_of(tree, index),
+        next,
+    }
 }
-

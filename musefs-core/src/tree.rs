@@ -181,6 +181,14 @@ impl Tree {
         self.records.len()
     }
 
+    /// The tracks of all files, in no particular order.
+    pub fn tracks(&self) -> impl Iterator<Item = TrackId> {
+        self.records.iter().filter_map(|record| match record.kind {
+            RecordKind::File { track, .. } => Some(track),
+            RecordKind::Directory { .. } => None,
+        })
+    }
+
     /// Files.
     pub fn file_count(&self) -> usize {
         self.file_count as usize

@@ -1,5 +1,13 @@
 //! The edge of musefs: the command line, the kernel's requests, and the metrics that sit inside the mount.
 
+pub mod adapter;
+pub mod cli;
+pub mod commands;
 pub mod dispatch;
-
+pub mod errno;
+pub mod files;
+pub mod invalidate;
 pub mod metrics;
+pub mod metrics_files;
+pub mod mountpoint;
+pub mod space;

@@ -39,7 +39,10 @@ pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<File> {
     if kind.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ))
     }
 }
 
@@ -74,7 +77,12 @@ pub(super) fn stamp(file: &File, metrics: &Metrics) -> io::Result<(Stamp, u64)> 
 }
 
 /// Fills `into` from `offset`; may wait. A file that ends earlier gives a short count.
-pub(super) fn read(file: &File, into: &mut [u8], offset: u64, metrics: &Metrics) -> io::Result<usize> {
+pub(super) fn read(
+    file: &File,
+    into: &mut [u8],
+    offset: u64,
+    metrics: &Metrics,
+) -> io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {
         metrics.preads.increment();
@@ -100,7 +108,12 @@ pub(super) fn read_cached(
     metrics: &Metrics,
 ) -> Result<usize, NotCached> {
     metrics.preads.increment();
-    match rustix::io::preadv2(file.as_fd(), &mut [IoSliceMut::new(into)], offset, ReadWriteFlags::NOWAIT) {
+    match rustix::io::preadv2(
+        file.as_fd(),
+        &mut [IoSliceMut::new(into)],
+        offset,
+        ReadWriteFlags::NOWAIT,
+    ) {
         Ok(count) => {
             metrics.pread_bytes.add(count as u64);
             Ok(count)
@@ -141,7 +154,9 @@ pub(super) struct Devices {
 
 impl Default for Devices {
     fn default() -> Self {
-        Self { known: [const { AtomicU64::new(0) }; DEVICES_MAX] }
+        Self {
+            known: [const { AtomicU64::new(0) }; DEVICES_MAX],
+        }
     }
 }
 

@@ -96,7 +96,12 @@ impl HeaderCache {
             .expect("both capacities are set");
         let lifecycle = CountEvictions(metrics.clone());
         Self {
-            entries: Cache::with_options(options, ByInlineBytes, DefaultHashBuilder::default(), lifecycle),
+            entries: Cache::with_options(
+                options,
+                ByInlineBytes,
+                DefaultHashBuilder::default(),
+                lifecycle,
+            ),
             held: Arc::default(),
             bytes_max,
         }
@@ -104,7 +109,9 @@ impl HeaderCache {
 
     /// The resolved file of `inode`, if it is here.
     pub(super) fn get(&self, inode: Inode) -> Option<Arc<Resolved>> {
-        self.entries.get(&inode).map(|entry| Arc::clone(&entry.resolved))
+        self.entries
+            .get(&inode)
+            .map(|entry| Arc::clone(&entry.resolved))
     }
 
     /// Keeps `resolved` until room is needed.
@@ -113,7 +120,14 @@ impl HeaderCache {
         self.held.entries.fetch_add(1, Relaxed);
         self.held.bytes.fetch_add(inline_bytes, Relaxed);
         let held = Arc::clone(&self.held);
-        self.entries.insert(inode, Arc::new(Entry { resolved, inline_bytes, held }));
+        self.entries.insert(
+            inode,
+            Arc::new(Entry {
+                resolved,
+                inline_bytes,
+                held,
+            }),
+        );
     }
 
     /// Forgets `inode`, because its backing file is not what it was.
@@ -148,7 +162,12 @@ mod tests {
             track: TrackId(1),
             layout: Layout::new([Segment::Inline(vec![0; inline].into())], 0).unwrap(),
             path: PathBuf::new(),
-            stamp: Stamp { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0 },
+            stamp: Stamp {
+                size: 0,
+                mtime_ns: 0,
+                ctime_ns: 0,
+                inode: 0,
+            },
             without_waiting: true,
         })
     }

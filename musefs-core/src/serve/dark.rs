@@ -27,11 +27,20 @@ pub(super) fn reason_of(error: &io::Error) -> DarkReason {
 
 impl DarkTracks {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        Self { reasons: Mutex::default(), metrics: metrics.clone() }
+        Self {
+            reasons: Mutex::default(),
+            metrics: metrics.clone(),
+        }
     }
 
     /// Notes that a request for `track` failed for `reason`.
-    pub(super) fn darken(&self, track: TrackId, path: &Path, reason: DarkReason, detail: &dyn std::fmt::Display) {
+    pub(super) fn darken(
+        &self,
+        track: TrackId,
+        path: &Path,
+        reason: DarkReason,
+        detail: &dyn std::fmt::Display,
+    ) {
         self.metrics.backing_failures.increment(reason as usize);
         let before = self.reasons.lock().insert(track, reason);
         if before == Some(reason) {

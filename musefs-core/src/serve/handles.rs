@@ -127,14 +127,19 @@ impl Handles {
 
     /// A handle that `inode` is open on.
     pub(super) fn of_inode(&self, inode: Inode) -> Option<Arc<Handle>> {
-        self.inodes.lock().get(&inode).map(|(_, handle)| Arc::clone(handle))
+        self.inodes
+            .lock()
+            .get(&inode)
+            .map(|(_, handle)| Arc::clone(handle))
     }
 
     /// Keeps a listing open; `None` over the bound, where a directory is listed without a handle.
     pub(super) fn insert_directory(&self, directory: DirectoryHandle) -> Option<HandleId> {
         let admitted = self
             .directory_count
-            .fetch_update(Relaxed, Relaxed, |count| (count < self.directories_max).then_some(count + 1))
+            .fetch_update(Relaxed, Relaxed, |count| {
+                (count < self.directories_max).then_some(count + 1)
+            })
             .is_ok();
         admitted.then(|| {
             let id = self.take_id();

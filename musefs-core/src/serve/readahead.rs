@@ -20,7 +20,10 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, charged: AtomicU64::new(0) }
+        Self {
+            bytes_max,
+            charged: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn bytes_max(&self) -> u64 {
@@ -74,11 +77,20 @@ pub(super) struct Stream {
 impl Stream {
     /// Copies `into.len()` backing bytes from `offset` out of the window; whether it held them all.
     pub(super) fn take(&mut self, offset: u64, into: &mut [u8]) -> bool {
-        let Some(window) = &self.window else { return false };
-        let Some(skip) = offset.checked_sub(window.offset).and_then(|skip| usize::try_from(skip).ok()) else {
+        let Some(window) = &self.window else {
             return false;
         };
-        let Some(held) = window.bytes.get(skip..).and_then(|rest| rest.get(..into.len())) else {
+        let Some(skip) = offset
+            .checked_sub(window.offset)
+            .and_then(|skip| usize::try_from(skip).ok())
+        else {
+            return false;
+        };
+        let Some(held) = window
+            .bytes
+            .get(skip..)
+            .and_then(|rest| rest.get(..into.len()))
+        else {
             return false;
         };
         into.copy_from_slice(held);
@@ -109,7 +121,11 @@ mod tests {
     use super::*;
 
     fn window(budget: &Arc<Budget>, offset: u64) -> Window {
-        Window { offset, bytes: (0..100).collect(), _charge: budget.charge().unwrap() }
+        Window {
+            offset,
+            bytes: (0..100).collect(),
+            _charge: budget.charge().unwrap(),
+        }
     }
 
     #[test]

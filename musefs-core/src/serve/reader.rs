@@ -65,7 +65,12 @@ impl Musefs {
                 }
                 Piece::Backing { offset, len } if handle.resolved.without_waiting => {
                     let wanted = length(len);
-                    let read = backing::read_cached(&handle.file, buffer.room(wanted), offset, &self.metrics);
+                    let read = backing::read_cached(
+                        &handle.file,
+                        buffer.room(wanted),
+                        offset,
+                        &self.metrics,
+                    );
                     match read {
                         Ok(count) => buffer.advance(count, ByteSource::Backing),
                         Err(NotCached::Now | NotCached::Unsupported) => return Attempt::WouldBlock,
@@ -84,7 +89,13 @@ impl Musefs {
     ///
     /// # Errors
     /// When the backing file or the store cannot be read, or the backing file is not what was scanned.
-    pub fn read(&self, handle: &Handle, offset: u64, len: u64, buffer: &mut ReadBuffer) -> Result<(), Error> {
+    pub fn read(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: u64,
+        buffer: &mut ReadBuffer,
+    ) -> Result<(), Error> {
         let range = handle.resolved.layout.clamp(offset, len);
         let whole = length_of(&range);
         if buffer.bytes.len() < whole {
@@ -97,14 +108,24 @@ impl Musefs {
                     buffer.room(bytes.len()).copy_from_slice(bytes);
                     buffer.advance(bytes.len(), ByteSource::SynthesizedHeader);
                 }
-                Piece::Backing { offset, len } => self.read_backing(handle, offset, length(len), buffer)?,
-                Piece::StoreBlob { blob, offset, len } => self.read_blob(blob, offset, length(len), buffer)?,
+                Piece::Backing { offset, len } => {
+                    self.read_backing(handle, offset, length(len), buffer)?
+                }
+                Piece::StoreBlob { blob, offset, len } => {
+                    self.read_blob(blob, offset, length(len), buffer)?
+                }
             }
         }
         self.finish(handle, buffer)
     }
 
-    fn read_backing(&self, handle: &Handle, offset: u64, len: usize, buffer: &mut ReadBuffer) -> Result<(), Error> {
+    fn read_backing(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: usize,
+        buffer: &mut ReadBuffer,
+    ) -> Result<(), Error> {
         let resolved = &handle.resolved;
         let failed = |source| self.backing_error(resolved.track, &resolved.path, source);
         let reads_ahead = self.readahead.bytes_max() > 0 && !resolved.without_waiting;
@@ -122,24 +143,44 @@ impl Musefs {
                 && let Some(charge) = self.readahead.charge()
             {
                 let mut bytes = vec![0; length(rest.min(WINDOW_BYTES as u64))];
-                let count = backing::read(&handle.file, &mut bytes, offset, &self.metrics).map_err(failed)?;
+                let count = backing::read(&handle.file, &mut bytes, offset, &self.metrics)
+                    .map_err(failed)?;
                 if count < len {
                     return Err(self.ended_early(handle));
                 }
                 bytes.truncate(count);
                 buffer.room(len).copy_from_slice(&bytes[..len]);
                 buffer.advance(len, ByteSource::Backing);
-                handle.stream.lock().keep(Window { offset, bytes, _charge: charge });
+                handle.stream.lock().keep(Window {
+                    offset,
+                    bytes,
+                    _charge: charge,
+                });
                 return Ok(());
             }
         }
-        let count = backing::read(&handle.file, buffer.room(len), offset, &self.metrics).map_err(failed)?;
+        let count =
+            backing::read(&handle.file, buffer.room(len), offset, &self.metrics).map_err(failed)?;
         buffer.advance(count, ByteSource::Backing);
-        if count < len { Err(self.ended_early(handle)) } else { Ok(()) }
+        if count < len {
+            Err(self.ended_early(handle))
+        } else {
+            Ok(())
+        }
     }
 
-    fn read_blob(&self, blob: BlobId, offset: u64, len: usize, buffer: &mut ReadBuffer) -> Result<(), Error> {
-        let count = self.stores.take().blob(blob, offset, buffer.room(len)).map_err(Error::Store)?;
+    fn read_blob(
+        &self,
+        blob: BlobId,
+        offset: u64,
+        len: usize,
+        buffer: &mut ReadBuffer,
+    ) -> Result<(), Error> {
+        let count = self
+            .stores
+            .take()
+            .blob(blob, offset, buffer.room(len))
+            .map_err(Error::Store)?;
         if count < len {
             return Err(Error::BlobGone(blob));
         }
@@ -150,13 +191,21 @@ impl Musefs {
 
     fn ended_early(&self, handle: &Handle) -> Error {
         let resolved = &handle.resolved;
-        self.dark.darken(resolved.track, &resolved.path, DarkReason::Changed, &"it has become shorter");
-        Error::Changed { path: resolved.path.clone() }
+        self.dark.darken(
+            resolved.track,
+            &resolved.path,
+            DarkReason::Changed,
+            &"it has become shorter",
+        );
+        Error::Changed {
+            path: resolved.path.clone(),
+        }
     }
 
     /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
     fn finish(&self, handle: &Handle, buffer: &ReadBuffer) -> Result<(), Error> {
-        if buffer.from[ByteSource::Backing as usize] + buffer.from[ByteSource::Readahead as usize] > 0
+        if buffer.from[ByteSource::Backing as usize] + buffer.from[ByteSource::Readahead as usize]
+            > 0
             && let Err(error) = self.check_stamp(&handle.file, &handle.resolved)
         {
             self.cache.remove(handle.inode);

@@ -37,7 +37,11 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
 
 impl Musefs {
     /// Resolves `inode`, which stands for `track`, and opens its backing file.
-    pub(super) fn resolve(&self, inode: Inode, track: TrackId) -> Result<(Arc<Resolved>, File), Error> {
+    pub(super) fn resolve(
+        &self,
+        inode: Inode,
+        track: TrackId,
+    ) -> Result<(Arc<Resolved>, File), Error> {
         let detail = self
             .stores
             .take()
@@ -51,22 +55,36 @@ impl Musefs {
         let path = backing::join(root, &detail.row.path);
         let stamp = detail.row.stamp;
         let layout = layout_of(self.config.mode, &detail);
-        let file = backing::open(&path, &self.metrics).map_err(|source| self.backing_error(track, &path, source))?;
+        let file = backing::open(&path, &self.metrics)
+            .map_err(|source| self.backing_error(track, &path, source))?;
         let (_, device) = backing::stamp(&file, &self.metrics)
             .map_err(|source| self.backing_error(track, &path, source))?;
         let without_waiting = backing::probe_device(&file, device, &self.devices, &self.metrics);
         let layout = self
             .with_small_ranges_inline(&layout, &file, stamp.size)
             .map_err(|source| self.backing_error(track, &path, source))?;
-        let resolved = Resolved { track, layout, path, stamp, without_waiting };
+        let resolved = Resolved {
+            track,
+            layout,
+            path,
+            stamp,
+            without_waiting,
+        };
         self.check_stamp(&file, &resolved)?;
         Ok((Arc::new(resolved), file))
     }
 
     /// `layout` with its small backing ranges replaced by their bytes, neighbours read together.
-    fn with_small_ranges_inline(&self, layout: &Layout, file: &File, backing_len: u64) -> std::io::Result<Layout> {
+    fn with_small_ranges_inline(
+        &self,
+        layout: &Layout,
+        file: &File,
+        backing_len: u64,
+    ) -> std::io::Result<Layout> {
         let small = |segment: &Segment| match *segment {
-            Segment::Backing { offset, len } if len <= INLINE_RANGE_BYTES_MAX && layout.segments().len() > 1 => {
+            Segment::Backing { offset, len }
+                if len <= INLINE_RANGE_BYTES_MAX && layout.segments().len() > 1 =>
+            {
                 Some((offset, offset + len))
             }
             _ => None,
@@ -81,7 +99,9 @@ impl Musefs {
                 break;
             }
             match runs.last_mut() {
-                Some(run) if start <= run.1.saturating_add(INLINE_GAP_BYTES_MAX) => run.1 = run.1.max(end),
+                Some(run) if start <= run.1.saturating_add(INLINE_GAP_BYTES_MAX) => {
+                    run.1 = run.1.max(end)
+                }
                 _ => runs.push((start, end)),
             }
         }
@@ -132,6 +152,8 @@ impl Musefs {
             DarkReason::Changed,
             &"its size, time or inode is not what the scan saw",
         );
-        Err(Error::Changed { path: resolved.path.clone() })
+        Err(Error::Changed {
+            path: resolved.path.clone(),
+        })
     }
 }

@@ -27,7 +27,13 @@ impl std::fmt::Debug for Stores {
 impl Stores {
     pub(super) fn new(stores: Vec<Store>) -> Self {
         assert!(!stores.is_empty(), "a set of connections has at least one");
-        Self { idle: Mutex::new(Idle { stores, generation: 0 }), returned: Condvar::new() }
+        Self {
+            idle: Mutex::new(Idle {
+                stores,
+                generation: 0,
+            }),
+            returned: Condvar::new(),
+        }
     }
 
     /// Goes on with other connections.
@@ -45,7 +51,11 @@ impl Stores {
         let mut idle = self.idle.lock();
         loop {
             if let Some(store) = idle.stores.pop() {
-                return Taken { stores: self, store: Some(store), generation: idle.generation };
+                return Taken {
+                    stores: self,
+                    store: Some(store),
+                    generation: idle.generation,
+                };
             }
             self.returned.wait(&mut idle);
         }

@@ -1,0 +1,287 @@
+//! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use musefs_core::template::DEFAULT_TEMPLATE;
+
+/// Done.
+pub const EXIT_DONE: u8 = 0;
+/// Could not do it.
+pub const EXIT_FAILED: u8 = 1;
+/// Done, but some files failed.
+pub const EXIT_SOME_FAILED: u8 = 2;
+/// Wrong usage, by the convention of sysexits.h.
+pub const EXIT_USAGE: u8 = 64;
+/// Interrupted, by the convention of shells for SIGINT.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Shows a music library re-tagged and reorganised, without changing or copying a byte of it.
+#[derive(Debug, Parser)]
+#[command(name = "musefs", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  musefs scan ~/Music --db ~/music.db
+  musefs mount /mnt/music --db ~/music.db --template '$albumartist/[$year - ]$album/[$track ]$title'
+  cat /mnt/music/.musefs-metrics/metrics
+
+Exit codes: 0 done, 1 could not, 2 done but some files failed, 64 wrong usage, 130 interrupted.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read the tags of music files into a store
+    Scan(ScanArgs),
+    /// Serve a scanned library as a read-only filesystem
+    Mount(Box<MountArgs>),
+}
+
+/// `musefs scan`.
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Directories and files to scan
+    #[arg(required = true, value_name = "TARGETS")]
+    pub targets: Vec<PathBuf>,
+    /// The store; made if it does not exist
+    #[arg(long, value_name = "FILE", env = "MUSEFS_DB")]
+    pub db: PathBuf,
+    /// Files read at once [default: one per core]
+    #[arg(long, value_name = "N", env = "MUSEFS_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Read every file, also those that have not changed since the last scan
+    #[arg(long, env = "MUSEFS_FORCE")]
+    pub force: bool,
+    /// Follow symbolic links
+    #[arg(long, env = "MUSEFS_FOLLOW_SYMLINKS")]
+    pub follow_symlinks: bool,
+    /// Print nothing but errors
+    #[arg(short, long, env = "MUSEFS_QUIET")]
+    pub quiet: bool,
+}
+
+/// What the files of a mount hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// Metadata of the store in front of the untouched audio
+    Synthesis,
+    /// The files' own bytes, in the new tree
+    StructureOnly,
+}
+
+/// `musefs mount`.
+#[derive(Debug, Args)]
+pub struct MountArgs {
+    /// An empty directory
+    pub mountpoint: PathBuf,
+    /// The store that `musefs scan` made
+    #[arg(long, value_name = "FILE", env = "MUSEFS_DB")]
+    pub db: PathBuf,
+
+    /// Path of a track: $field, ${a|b}, [ sections dropped when a field is missing ], $!{field} keeps `/`, $[ $] $$
+    #[arg(long, env = "MUSEFS_TEMPLATE", default_value = DEFAULT_TEMPLATE, help_heading = "Tree")]
+    pub template: String,
+    /// What stands for a field that is missing
+    #[arg(long, value_name = "FIELD=VALUE", env = "MUSEFS_FALLBACK", value_delimiter = ',', help_heading = "Tree")]
+    pub fallback: Vec<String>,
+    /// What stands for any other field that is missing
+    #[arg(
+        long,
+        value_name = "VALUE",
+        env = "MUSEFS_DEFAULT_FALLBACK",
+        default_value = "Unknown",
+        help_heading = "Tree"
+    )]
+    pub default_fallback: String,
+    /// Leave out tracks that lack a field, unless it has a fallback of its own
+    #[arg(long, env = "MUSEFS_SKIP_ON_MISSING", help_heading = "Tree")]
+    pub skip_on_missing: bool,
+    /// What the files hold
+    #[arg(long, value_enum, env = "MUSEFS_MODE", default_value = "synthesis", help_heading = "Tree")]
+    pub mode: ModeArg,
+    /// Print the tree and do not mount it
+    #[arg(long, env = "MUSEFS_DRY_RUN", help_heading = "Tree")]
+    pub dry_run: bool,
+
+    /// Let other users use the mount
+    #[arg(long, env = "MUSEFS_ALLOW_OTHER", help_heading = "Access")]
+    pub allow_other: bool,
+    /// Owner of all files: a name or a number [default: who mounts]
+    #[arg(long, value_name = "USER", env = "MUSEFS_OWNER", help_heading = "Access")]
+    pub owner: Option<String>,
+    /// Group of all files: a name or a number [default: that of who mounts]
+    #[arg(long, value_name = "GROUP", env = "MUSEFS_GROUP", help_heading = "Access")]
+    pub group: Option<String>,
+    /// Permission bits of files
+    #[arg(long, value_name = "OCTAL", env = "MUSEFS_FILE_MODE", default_value = "444", value_parser = octal, help_heading = "Access")]
+    pub file_mode: u16,
+    /// Permission bits of directories
+    #[arg(long, value_name = "OCTAL", env = "MUSEFS_DIR_MODE", default_value = "555", value_parser = octal, help_heading = "Access")]
+    pub dir_mode: u16,
+    /// Clean up the mountpoint that a killed musefs left behind, then mount
+    #[arg(long, env = "MUSEFS_REMOUNT", help_heading = "Access")]
+    pub remount: bool,
+
+    /// How long the kernel answers for names and attributes itself
+    #[arg(long, value_name = "MS", env = "MUSEFS_ATTR_TTL_MS", default_value = "1000", help_heading = "Serving")]
+    pub attr_ttl_ms: u64,
+    /// How often to look for edits of the store
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "MUSEFS_POLL_INTERVAL_MS",
+        default_value = "1000",
+        value_parser = clap::value_parser!(u64).range(10..),
+        help_heading = "Serving"
+    )]
+    pub poll_interval_ms: u64,
+    /// Threads that take requests [default: one per core, at least 2]
+    #[arg(long, value_name = "N", env = "MUSEFS_EVENT_LOOPS", value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Serving")]
+    pub event_loops: Option<u16>,
+    /// Threads that wait for disks and networks [default: four per core, at least 8]
+    #[arg(long, value_name = "N", env = "MUSEFS_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Serving")]
+    pub workers: Option<u16>,
+    /// Reads that may wait for those threads; further ones are parked
+    #[arg(
+        long,
+        value_name = "N",
+        env = "MUSEFS_READS_INFLIGHT_MAX",
+        default_value = "1024",
+        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        help_heading = "Serving"
+    )]
+    pub reads_inflight_max: u32,
+    /// Directories that may be open with a listing of their own; further ones are listed without
+    #[arg(
+        long,
+        value_name = "N",
+        env = "MUSEFS_DIR_HANDLES_MAX",
+        default_value = "4096",
+        help_heading = "Serving"
+    )]
+    pub dir_handles_max: u64,
+    /// Memory for the headers of files that were opened
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "MUSEFS_HEADER_CACHE_MIB",
+        default_value = "64",
+        value_parser = clap::value_parser!(u32).range(1..=65_536),
+        help_heading = "Serving"
+    )]
+    pub header_cache_mib: u32,
+    /// Memory for reading ahead of sequential readers where the disk must be waited for; 0 is off
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "MUSEFS_READAHEAD_MIB",
+        default_value = "64",
+        value_parser = clap::value_parser!(u32).range(0..=65_536),
+        help_heading = "Serving"
+    )]
+    pub readahead_mib: u32,
+    /// How long a disk or network may take before a request is answered with an error
+    #[arg(long, value_name = "SECONDS", env = "MUSEFS_BACKING_TIMEOUT", default_value = "30", value_parser = seconds, help_heading = "Serving")]
+    pub backing_timeout: Duration,
+
+    /// Name of the metrics directory at the root, or `off`
+    #[arg(long, value_name = "NAME|off", env = "MUSEFS_METRICS_DIR", default_value = ".musefs-metrics", value_parser = metrics_directory, help_heading = "Metrics")]
+    pub metrics_dir: MetricsDirectory,
+    /// Leave the metrics directory out of listings; it is still there by name
+    #[arg(long, env = "MUSEFS_METRICS_HIDDEN", help_heading = "Metrics")]
+    pub metrics_hidden: bool,
+    /// A label on every sample of metrics.prom; `mount`, the mountpoint, is there unless given
+    #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_delimiter = ',', value_parser = metrics_label, help_heading = "Metrics")]
+    pub metrics_label: Vec<(String, String)>,
+}
+
+/// Where the metrics are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricsDirectory {
+    /// Nowhere.
+    Off,
+    /// In the directory of this name at the root.
+    Name(String),
+}
+
+fn octal(text: &str) -> Result<u16, String> {
+    u16::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "expected three octal digits, such as 444".into())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|seconds| (0.1..=86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "expected seconds, from 0.1 to 86400".into())
+}
+
+fn metrics_directory(text: &str) -> Result<MetricsDirectory, String> {
+    let bad = text.is_empty() || text.contains(['/', '\0']) || text == "." || text == ".." || text.len() > 255;
+    match text {
+        "off" => Ok(MetricsDirectory::Off),
+        crate::metrics_files::LINK_NAME => Err("that name belongs to the link to the directory".into()),
+        _ if bad => Err("expected the name of a directory, without `/`".into()),
+        name => Ok(MetricsDirectory::Name(name.into())),
+    }
+}
+
+fn metrics_label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    if musefs_telemetry::encode::prometheus::is_label_name(key) {
+        Ok((key.into(), value.into()))
+    } else {
+        Err(format!("`{key}` is no label name: letters, digits and `_`, not starting with a digit or `__`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_flag_of_mount_has_an_environment_variable() {
+        let command = Cli::command();
+        let mount = command.find_subcommand("mount").unwrap();
+        for flag in mount.get_arguments().filter(|argument| argument.get_long().is_some()) {
+            let long = flag.get_long().unwrap();
+            if long == "help" {
+                continue;
+            }
+            let expected = format!("MUSEFS_{}", long.replace('-', "_").to_uppercase());
+            assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(&*expected), "--{long}");
+        }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        let parse = |flag: &str, value: &str| {
+            Cli::try_parse_from(["musefs", "mount", "/m", "--db", "/d", flag, value]).map(|_| ())
+        };
+        for (flag, value) in [
+            ("--file-mode", "888"),
+            ("--backing-timeout", "0"),
+            ("--backing-timeout", "nan"),
+            ("--metrics-dir", "a/b"),
+            ("--metrics-dir", ".metrics"),
+            ("--metrics-label", "novalue"),
+            ("--metrics-label", "9a=b"),
+            ("--event-loops", "0"),
+        ] {
+            assert!(parse(flag, value).is_err(), "{flag} {value}");
+        }
+        parse("--metrics-dir", "off").unwrap();
+        parse("--metrics-label", "host=nas").unwrap();
+    }
+}

@@ -1,0 +1,38 @@
+//! One module per subcommand: from flags to the core, and what the user is told.
+
+use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
+
+mod mount;
+mod scan;
+
+/// Why a command ended early, and the exit code for it.
+#[derive(Debug)]
+pub struct Failure {
+    /// What to tell.
+    pub error: anyhow::Error,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl Failure {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), code: EXIT_USAGE }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), code: EXIT_FAILED }
+    }
+}
+
+/// Runs `command`; its exit code.
+///
+/// # Errors
+/// When it could not be done.
+pub fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Scan(args) => scan::run(&args),
+        Command::Mount(args) => mount::run(&args),
+    }
+}

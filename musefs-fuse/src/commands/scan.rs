@@ -1,0 +1,167 @@
+//! `musefs scan`: progress while it runs, a summary at the end.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use musefs_core::scan::{Milestone, Occurrences, Progress, ScanOptions, ScanReport, scan};
+use musefs_core::store::Store;
+use parking_lot::Mutex;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::Failure;
+use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, ScanArgs};
+use crate::files;
+
+/// Places named per reason in the summary.
+const PLACES_SHOWN_MAX: usize = 5;
+/// Time between two lines of plain progress.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shows how far the scan is: a bar on a terminal, a line now and then otherwise, or nothing.
+struct Shown {
+    bar: ProgressBar,
+    plain: bool,
+    last_line: Mutex<Instant>,
+}
+
+impl Shown {
+    fn new(quiet: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        let plain = !quiet && bar.is_hidden();
+        if quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} files {per_sec} ETA {eta}")
+            .expect("the template is a constant");
+        bar.set_style(style);
+        Self { bar, plain, last_line: Mutex::new(Instant::now()) }
+    }
+
+    fn line(&self, text: &str) {
+        if self.plain {
+            eprintln!("{text}");
+        } else {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+}
+
+impl Progress for Shown {
+    fn on_found(&self, found: u64) {
+        self.bar.set_length(found);
+    }
+
+    fn on_done(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    fn on_problem(&self, path: &Path, reason: &str) {
+        if self.plain || !self.bar.is_hidden() {
+            self.line(&format!("{}: {reason}", path.display()));
+        }
+    }
+
+    fn on_milestone(&self, milestone: Milestone) {
+        if !self.plain {
+            return;
+        }
+        match milestone {
+            Milestone::Walked { found } => self.line(&format!("found {} audio files", HumanCount(found))),
+            Milestone::Committed { written } => {
+                let mut last = self.last_line.lock();
+                if last.elapsed() >= LINE_INTERVAL {
+                    *last = Instant::now();
+                    let found = self.bar.length().unwrap_or_default();
+                    self.line(&format!("{} files read, {} found", HumanCount(written), HumanCount(found)));
+                }
+            }
+        }
+    }
+}
+
+/// Scans; the exit code.
+///
+/// # Errors
+/// When nothing could be scanned or the store failed.
+pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
+    files::raise_descriptor_limit();
+    files::refuse_inside_musefs(&args.db, "the store")?;
+    let cancel = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second signal ends the program at once; what was committed stays.
+        signal_hook::flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&cancel))?;
+        signal_hook::flag::register(signal, Arc::clone(&cancel))?;
+    }
+    let mut store = Store::create(&args.db)?;
+    let options = ScanOptions {
+        jobs: args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),
+        force: args.force,
+        follow_symlinks: args.follow_symlinks,
+    };
+    let shown = Shown::new(args.quiet);
+    let report = scan(&mut store, &args.targets, &options, &shown, &cancel)?;
+    shown.bar.finish_and_clear();
+    for problem in &report.target_problems {
+        eprintln!("musefs: {problem}");
+    }
+    if !args.quiet {
+        print_summary(&report, &args.db);
+    }
+    Ok(if report.cancelled {
+        EXIT_INTERRUPTED
+    } else if report.failed() > 0 || !report.target_problems.is_empty() {
+        EXIT_SOME_FAILED
+    } else {
+        EXIT_DONE
+    })
+}
+
+fn print_summary(report: &ScanReport, db: &Path) {
+    let head = if report.cancelled { "Interrupted" } else { "Scanned" };
+    let elapsed = report.elapsed;
+    let took = if elapsed < Duration::from_secs(60) {
+        format!("{:.1} s", elapsed.as_secs_f64())
+    } else {
+        HumanDuration(elapsed).to_string()
+    };
+    println!(
+        "{head} {} audio files in {took}: {} new, {} changed, {} moved, {} unchanged, {} gone, {} failed",
+        HumanCount(report.files_seen),
+        HumanCount(report.added),
+        HumanCount(report.updated),
+        HumanCount(report.moved),
+        HumanCount(report.unchanged),
+        HumanCount(report.missing),
+        HumanCount(report.failed()),
+    );
+    println!(
+        "Read {} of {} files in {} reads",
+        HumanBytes(report.scan_bytes_read),
+        HumanCount(report.scan_opens),
+        HumanCount(report.scan_preads),
+    );
+    let failures = report.failures.iter().map(|(failure, found)| (failure.as_str(), found));
+    print_occurrences("Failed", failures);
+    let warnings = report.warnings.iter().map(|(warning, found)| (warning.as_str(), found));
+    print_occurrences("Noted", warnings);
+    if report.cancelled {
+        println!("What was read is kept in {}; the next scan goes on from there", db.display());
+    }
+}
+
+fn print_occurrences<'a>(title: &str, found: impl Iterator<Item = (&'a str, &'a Occurrences)>) {
+    for (name, occurrences) in found {
+        println!("{title}: {name} {}", HumanCount(occurrences.count));
+        for place in occurrences.places.iter().take(PLACES_SHOWN_MAX) {
+            println!("  {}: {}", place.path.display(), place.detail);
+        }
+        let rest = occurrences.count.saturating_sub(PLACES_SHOWN_MAX as u64);
+        if rest > 0 {
+            println!("  and {} more", HumanCount(rest));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Where a mount may go, and how it is undone. Every refusal says what is wrong and the way out.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use musefs_core::mounts::Mounts;
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+
+/// Why nothing can be mounted at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum MountpointError {
+    /// There is nothing there.
+    #[error("the mountpoint {} does not exist: create it with `mkdir -p`", .0.display())]
+    Missing(PathBuf),
+    /// It is no directory.
+    #[error("the mountpoint {} is not a directory: give an empty directory", .0.display())]
+    NotADirectory(PathBuf),
+    /// Files would be hidden.
+    #[error("the mountpoint {} is not empty, and the mount would hide what is in it: give an empty directory", .0.display())]
+    NotEmpty(PathBuf),
+    /// Something is mounted there.
+    #[error("something is mounted at {} already: unmount it first with `{}`", .0.display(), unmount_hint(.0))]
+    AlreadyMounted(PathBuf),
+    /// A filesystem whose process is gone.
+    #[error(
+        "{} is a dead mountpoint: the process that served it is gone. Add --remount to clean it up, or run `{}`",
+        .0.display(), unmount_hint(.0)
+    )]
+    Dead(PathBuf),
+    /// It cannot be looked at.
+    #[error("the mountpoint {} cannot be used: {source}", path.display())]
+    Unusable {
+        /// The mountpoint.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The library would read itself.
+    #[error(
+        "the mountpoint {} lies in the library {}: a scan would find the mount's own files. Mount it elsewhere",
+        mountpoint.display(), root.display()
+    )]
+    InLibrary {
+        /// The mountpoint.
+        mountpoint: PathBuf,
+        /// The scanned directory.
+        root: PathBuf,
+    },
+    /// The mount would hide the files it reads.
+    #[error(
+        "the library {} lies in the mountpoint {}, which would hide it. Mount it elsewhere",
+        root.display(), mountpoint.display()
+    )]
+    HidesLibrary {
+        /// The mountpoint.
+        mountpoint: PathBuf,
+        /// The scanned directory.
+        root: PathBuf,
+    },
+    /// The mount would hide the store it reads.
+    #[error(
+        "the store {} lies in the mountpoint {}, which would hide it. Move one of them",
+        store.display(), mountpoint.display()
+    )]
+    HidesStore {
+        /// The mountpoint.
+        mountpoint: PathBuf,
+        /// The store.
+        store: PathBuf,
+    },
+}
+
+fn unmount_hint(path: &Path) -> String {
+    if nix::unistd::geteuid().is_root() {
+        format!("umount -l '{}'", path.display())
+    } else {
+        format!("fusermount3 -uz '{}'", path.display())
+    }
+}
+
+/// The absolute path of the mountpoint, once nothing speaks against it. A dead one is cleaned up when `remount` says so.
+///
+/// # Errors
+/// When something speaks against it.
+pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+            if !remount {
+                return Err(MountpointError::Dead(path.to_path_buf()));
+            }
+            unmount(path, Unmount::Detach).map_err(|source| unusable(path, source))?;
+            tracing::warn!("cleaned up the dead mountpoint {}", path.display());
+            std::fs::metadata(path).map_err(|source| unusable(path, source))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(MountpointError::Missing(path.to_path_buf()));
+        }
+        Err(source) => return Err(unusable(path, source)),
+    };
+    if !metadata.is_dir() {
+        return Err(MountpointError::NotADirectory(path.to_path_buf()));
+    }
+    let absolute = path.canonicalize().map_err(|source| unusable(path, source))?;
+    if Mounts::of_this_process().at(&absolute).is_some() {
+        return Err(MountpointError::AlreadyMounted(absolute));
+    }
+    let mut entries = std::fs::read_dir(&absolute).map_err(|source| unusable(path, source))?;
+    if entries.next().is_some() {
+        return Err(MountpointError::NotEmpty(absolute));
+    }
+    Ok(absolute)
+}
+
+fn unusable(path: &Path, source: io::Error) -> MountpointError {
+    MountpointError::Unusable { path: path.to_path_buf(), source }
+}
+
+/// Whether a mount at `mountpoint` leaves the store and the scanned directories as they are.
+///
+/// # Errors
+/// When it would hide one, or lie in the library.
+pub fn check_apart<'a>(
+    mountpoint: &Path,
+    store: &Path,
+    roots: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), MountpointError> {
+    let mountpoint = mountpoint.to_path_buf();
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let store = resolved(store);
+    if store.starts_with(&mountpoint) {
+        return Err(MountpointError::HidesStore { mountpoint, store });
+    }
+    for root in roots {
+        let root = resolved(root);
+        if mountpoint.starts_with(&root) {
+            return Err(MountpointError::InLibrary { mountpoint, root });
+        }
+        if root.starts_with(&mountpoint) {
+            return Err(MountpointError::HidesLibrary { mountpoint, root });
+        }
+    }
+    Ok(())
+}
+
+/// How to unmount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmount {
+    /// Only when nothing in it is in use.
+    IfIdle,
+    /// At once: nobody can go in any more, and what is open stays open.
+    Detach,
+}
+
+/// Unmounts what is at `path`; as a normal user with the help of fusermount3.
+///
+/// # Errors
+/// When it cannot be unmounted; the kind is `ResourceBusy` when it is in use.
+pub fn unmount(path: &Path, how: Unmount) -> io::Result<()> {
+    let flags = match how {
+        Unmount::IfIdle => MntFlags::empty(),
+        Unmount::Detach => MntFlags::MNT_DETACH,
+    };
+    match umount2(path, flags) {
+        Ok(()) => Ok(()),
+        Err(Errno::EPERM) => with_fusermount(path, how),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn with_fusermount(path: &Path, how: Unmount) -> io::Result<()> {
+    let flags: &[&str] = match how {
+        Unmount::IfIdle => &["-u", "-q"],
+        Unmount::Detach => &["-u", "-q", "-z"],
+    };
+    let status = Command::new(FUSERMOUNT)
+        .args(flags)
+        .arg("--")
+        .arg(path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if status.success() {
+        return Ok(());
+    }
+    let kind = if how == Unmount::IfIdle { io::ErrorKind::ResourceBusy } else { io::ErrorKind::Other };
+    Err(io::Error::new(kind, format!("{FUSERMOUNT} could not unmount it")))
+}
+
+/// The helper that mounts for normal users.
+pub const FUSERMOUNT: &str = "fusermount3";
+
+/// Whether a program called `name` is on the path.
+pub fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/bin", "/sbin", "/usr/bin"].map(PathBuf::from))
+        .any(|directory| directory.join(OsStr::new(name)).is_file())
+}
