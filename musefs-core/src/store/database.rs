@@ -1,0 +1,159 @@
+//! One connection whose statements are counted, and the transactions that musefs itself writes in.
+//!
+//! The other files of the store speak SQL through this one only, so the count misses nothing.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{CachedStatement, Connection, Params, Row, Transaction, TransactionBehavior};
+
+use super::StoreError;
+
+/// Prepared statements kept per connection; more than there are different statements.
+const STATEMENTS_CACHED_MAX: usize = 64;
+
+pub(super) struct Database {
+    connection: Connection,
+    path: PathBuf,
+    statements: Cell<u64>,
+}
+
+impl Database {
+    pub(super) fn new(connection: Connection, path: PathBuf) -> Self {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+        Self {
+            connection,
+            path,
+            statements: Cell::new(0),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Statements executed so far.
+    pub(super) fn statements(&self) -> u64 {
+        self.statements.get()
+    }
+
+    /// One more statement is about to run.
+    pub(super) fn count(&self) {
+        self.statements.set(self.statements.get() + 1);
+    }
+
+    pub(super) fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::new(&self.path, source)
+    }
+
+    pub(super) fn corrupt(&self, what: impl Into<String>) -> StoreError {
+        StoreError::Corrupt {
+            path: self.path.clone(),
+            what: what.into(),
+        }
+    }
+
+    /// A statement about to be run once, from the cache where it was run before.
+    pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        self.count();
+        self.connection
+            .prepare_cached(sql)
+            .map_err(|source| self.error(source))
+    }
+
+    /// Runs a statement that changes rows; returns how many.
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        self.statement(sql)?
+            .execute(params)
+            .map_err(|source| self.error(source))
+    }
+
+    /// The first row of a query, if there is one.
+    pub(super) fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement
+            .query(params)
+            .map_err(|source| self.error(source))?;
+        let row = rows.next().map_err(|source| self.error(source))?;
+        row.map(read)
+            .transpose()
+            .map_err(|source| self.error(source))
+    }
+
+    /// All rows of a query.
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.statement(sql)?
+            .query_map(params, read)
+            .and_then(Iterator::collect)
+            .map_err(|source| self.error(source))
+    }
+
+    /// Begins a read of several statements that all see the same state.
+    pub(super) fn begin_read(&self) -> Result<Transaction<'_>, StoreError> {
+        self.count();
+        Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)
+            .map_err(|source| self.error(source))
+    }
+
+    /// Begins a write of our own: the triggers stand aside until [`OwnWrite::commit`].
+    ///
+    /// The caller holds the store exclusively, so there is no transaction open on this connection.
+    pub(super) fn begin_own(&self) -> Result<OwnWrite<'_>, StoreError> {
+        self.count();
+        let transaction =
+            Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
+                .map_err(|source| self.error(source))?;
+        self.execute("UPDATE writer SET own = 1", [])?;
+        let sequence = self
+            .row("SELECT value FROM sequence", [], |row| row.get(0))?
+            .ok_or_else(|| self.corrupt("the table `sequence` has no row"))?;
+        Ok(OwnWrite {
+            database: self,
+            transaction,
+            taken: sequence,
+            sequence,
+        })
+    }
+}
+
+/// A transaction of our own. It keeps the sequence numbers itself; dropped without `commit` it leaves nothing behind.
+pub(super) struct OwnWrite<'a> {
+    database: &'a Database,
+    transaction: Transaction<'a>,
+    sequence: i64,
+    taken: i64,
+}
+
+impl OwnWrite<'_> {
+    /// The next sequence number, never handed out before.
+    pub(super) fn next_number(&mut self) -> i64 {
+        self.taken += 1;
+        self.taken
+    }
+
+    pub(super) fn commit(self) -> Result<(), StoreError> {
+        if self.taken != self.sequence {
+            self.database
+                .execute("UPDATE sequence SET value = ?1", [self.taken])?;
+        }
+        self.database.execute("UPDATE writer SET own = 0", [])?;
+        self.database.count();
+        self.transaction
+            .commit()
+            .map_err(|source| self.database.error(source))
+    }
+}
