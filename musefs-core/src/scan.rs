@@ -1,0 +1,254 @@
+//! Scanning: walk the targets, probe what is new or changed, write rows.
+//!
+//! One thread walks and compares each file's stamp with its row; a few threads read and probe the files that differ; the
+//! caller's thread writes what they learned, in batches. All queues between them are bounded. A file is opened for reading
+//! alone, and an unchanged one is not opened at all.
+//!
+//! The invariant: whatever is committed is true of the files at the moment they were read, so a scan may be stopped at any
+//! moment and goes on the next time. The scan knows nothing of names in the mount, nor of SQL.
+
+mod mounts;
+mod probe;
+mod report;
+mod targets;
+mod walk;
+mod write;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use self::report::Tally;
+pub use self::report::{
+    Occurrences, Place, ScanFailure, ScanReport, ScanWarning, TargetFault, TargetProblem,
+};
+use crate::store::{Store, StoreError, now_ns};
+
+/// Files that wait for a probe.
+const FILES_QUEUED_MAX: usize = 1024;
+
+/// Probed files that wait for the writer.
+const READINGS_QUEUED_MAX: usize = 256;
+
+/// How to scan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScanOptions {
+    /// Threads that read and probe files; as many as the machine runs at once where `None`.
+    pub jobs: Option<NonZeroUsize>,
+    /// Whether files are read again that are as their rows say.
+    pub force: bool,
+    /// Whether symbolic links are followed. Where not, they are counted and left alone.
+    pub follow_symlinks: bool,
+}
+
+/// What a scan tells while it runs, from several threads. Calls are short and frequent; nothing waits for an answer.
+pub trait Progress: Send + Sync {
+    /// `found` audio files have been come upon so far.
+    fn on_found(&self, found: u64) {
+        let _ = found;
+    }
+
+    /// `done` of them are dealt with.
+    fn on_done(&self, done: u64) {
+        let _ = done;
+    }
+
+    /// Something is wrong with the file or directory at `path`.
+    fn on_problem(&self, path: &Path, reason: &str) {
+        let (_, _) = (path, reason);
+    }
+
+    /// The scan has got somewhere.
+    fn on_milestone(&self, milestone: Milestone) {
+        let _ = milestone;
+    }
+}
+
+/// A scan that tells nothing.
+impl Progress for () {}
+
+/// Where a scan has got to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Milestone {
+    /// All targets were walked: the number of files is known for good.
+    Walked {
+        /// Audio files found.
+        found: u64,
+    },
+    /// One more batch is in the store for good.
+    Committed {
+        /// Files written so far.
+        written: u64,
+    },
+}
+
+/// Why nothing could be scanned, or the scan had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// No target can be scanned.
+    #[error("nothing to scan: {}", report::sentences(problems))]
+    NothingToScan {
+        /// What is wrong with each.
+        problems: Vec<TargetProblem>,
+    },
+    /// The store failed. What was committed before stays.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the threads of one scan share.
+struct Shared<'a> {
+    options: &'a ScanOptions,
+    progress: &'a dyn Progress,
+    cancel: &'a AtomicBool,
+    tally: Mutex<Tally>,
+    done: AtomicU64,
+}
+
+impl Shared<'_> {
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    fn done(&self, files: u64) {
+        let done = self.done.fetch_add(files, Ordering::Relaxed) + files;
+        self.progress.on_done(done);
+    }
+
+    fn failure(&self, failure: ScanFailure, path: &Path, reason: &str) {
+        self.progress.on_problem(path, reason);
+        self.tally.lock().failure(failure, path, reason);
+    }
+
+    fn warning(&self, warning: ScanWarning, path: &Path, reason: &str) {
+        self.progress.on_problem(path, reason);
+        self.tally.lock().warning(warning, path, reason);
+    }
+}
+
+/// Scans `targets`, directories or single files, into the store.
+///
+/// A target that cannot be scanned is named in the report while the others go on. When `cancel` becomes true the scan commits
+/// what it has and returns early, with `cancelled` set in its report; the next scan goes on from there. Tracks of the targets
+/// whose file is gone are marked missing, except beneath a directory that could not be read.
+///
+/// # Errors
+/// When no target can be scanned, or the store fails.
+pub fn scan(
+    store: &mut Store,
+    targets: &[PathBuf],
+    options: &ScanOptions,
+    progress: &dyn Progress,
+    cancel: &AtomicBool,
+) -> Result<ScanReport, ScanError> {
+    let started = Instant::now();
+    let mounts = mounts::MusefsMounts::of_this_process();
+    let (scopes, problems) = targets::resolve(targets, &mounts);
+    for problem in &problems {
+        progress.on_problem(&problem.path, &problem.fault.to_string());
+    }
+    if scopes.is_empty() {
+        return Err(ScanError::NothingToScan { problems });
+    }
+    let named: Vec<PathBuf> = scopes.iter().map(|scope| scope.path.clone()).collect();
+    let run = store.begin_scan_run(&named, now_ns())?;
+    let plan = targets::plan(store, scopes)?;
+    let shared = Shared {
+        options,
+        progress,
+        cancel,
+        tally: Mutex::new(Tally::default()),
+        done: AtomicU64::new(0),
+    };
+
+    let (walked, written) = run_threads(store, plan, &mounts, &shared)?;
+    let cancelled = shared.cancelled();
+    let mut missing = written.vanished;
+    if !cancelled {
+        missing.extend(walked.gone.iter().filter(|id| !written.moved.contains(*id)));
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    for batch in missing.chunks(write::BATCH_TRACKS_MAX) {
+        store.mark_missing(batch)?;
+    }
+
+    let tally = shared.tally.into_inner();
+    let report = ScanReport {
+        run,
+        files_seen: walked.found,
+        added: written.added,
+        updated: written.updated,
+        moved: written.moved.len() as u64,
+        unchanged: walked.unchanged + written.unchanged,
+        missing: missing.len() as u64,
+        failures: tally.failures,
+        warnings: tally.warnings,
+        target_problems: problems,
+        cancelled,
+        elapsed: started.elapsed(),
+        scan_opens: written.cost.opens,
+        scan_preads: written.cost.preads,
+        scan_bytes_read: written.cost.bytes_read,
+    };
+    let finished_ns = (!cancelled).then(now_ns);
+    store.finish_scan_run(run, &report.counts(), &report.failure_counts(), finished_ns)?;
+    Ok(report)
+}
+
+/// Walks, probes and writes at the same time; returns when all three are through.
+fn run_threads(
+    store: &mut Store,
+    plan: targets::Plan,
+    mounts: &mounts::MusefsMounts,
+    shared: &Shared<'_>,
+) -> Result<(walk::Walked, write::Written), StoreError> {
+    let jobs = shared
+        .options
+        .jobs
+        .or_else(|| thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        let (to_probe, files) = sync_channel(FILES_QUEUED_MAX);
+        let (to_write, readings) = sync_channel(READINGS_QUEUED_MAX);
+        let files = std::sync::Arc::new(Mutex::new(files));
+        for _ in 0..jobs {
+            let files = std::sync::Arc::clone(&files);
+            let to_write = to_write.clone();
+            scope.spawn(move || {
+                while let Some(file) = next(&files) {
+                    if shared.cancelled() {
+                        continue;
+                    }
+                    let probed = probe::probe_file(file, shared);
+                    // The writer has failed and tells why; nothing more to do here.
+                    if to_write.send(probed).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        // The threads hold the queues' other ends now: when they are through, or have given up, the queues close.
+        drop(files);
+        drop(to_write);
+        let walking = scope.spawn(move || walk::walk(plan, mounts, &to_probe, shared));
+        let written = write::write(store, readings, shared);
+        let walked = walking
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        written.map(|written| (walked, written))
+    })
+}
+
+/// The next file to probe; `None` when the walk is over.
+fn next<T>(files: &Mutex<Receiver<T>>) -> Option<T> {
+    files.lock().recv().ok()
+}
+
+#[cfg(test)]
+mod tests;

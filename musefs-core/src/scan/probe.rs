@@ -1,0 +1,334 @@
+//! Reading one file for its probe: the blocks it asks for, bounded, behind a fence.
+//!
+//! Files are opened for reading alone, and not a byte is read that was not asked for, but for rounding to blocks.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
+use super::Shared;
+use super::report::{ScanFailure, ScanWarning};
+use super::walk::FileToProbe;
+use crate::formats::{
+    self, AudioProperties, Desired, Failure, Fetched, Format, Probe, Structure, Warning,
+};
+use crate::store::{Parts, Reading, Stamp, TrackFailure};
+
+/// Reads are rounded to multiples of this.
+const BLOCK_BYTES: u64 = 4096;
+
+/// Bytes read of one file; a probe that asks for more is told that the file is over the limit.
+const PROBE_BYTES_MAX: u64 = 64 << 20;
+
+/// Ranges asked for of one file. Each makes the probe start again, so this bounds the time of one file.
+const PROBE_ROUNDS_MAX: u32 = 10_000;
+
+/// How often a file is read that changes while it is read.
+const ATTEMPTS_MAX: u32 = 2;
+
+/// What reading files cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    pub(super) opens: u64,
+    pub(super) preads: u64,
+    pub(super) bytes_read: u64,
+}
+
+impl Cost {
+    pub(super) fn add(&mut self, other: Self) {
+        self.opens += other.opens;
+        self.preads += other.preads;
+        self.bytes_read += other.bytes_read;
+    }
+}
+
+/// A file that was read, or could not be.
+pub(super) struct Probed {
+    pub(super) file: FileToProbe,
+    pub(super) outcome: Outcome,
+    pub(super) cost: Cost,
+}
+
+pub(super) enum Outcome {
+    /// It was read, as it was at that stamp.
+    Read(Stamp, Box<Reading>),
+    /// It is there and cannot be read.
+    Unreadable,
+    /// It went away after the walk came upon it.
+    Vanished,
+    /// It changed each time it was read.
+    Changing,
+}
+
+/// Why an attempt gave nothing.
+enum Miss {
+    Changed,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Miss {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What the probe said, before it is made ready for the store.
+enum Answer {
+    Probe(Box<Probe>),
+    OverLimit,
+    Panicked,
+}
+
+/// Reads and probes a file; tells of what is wrong with it.
+pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
+    let mut cost = Cost::default();
+    let mut outcome = Outcome::Changing;
+    for _ in 0..ATTEMPTS_MAX {
+        outcome = match attempt(&file.path, &mut cost) {
+            Err(Miss::Changed) => continue,
+            Err(Miss::Io(error)) if error.kind() == io::ErrorKind::NotFound => Outcome::Vanished,
+            Err(Miss::Io(error)) => {
+                shared.failure(
+                    ScanFailure::Track(TrackFailure::Unreadable),
+                    &file.path,
+                    &error.to_string(),
+                );
+                Outcome::Unreadable
+            }
+            Ok((stamp, fingerprint, answer)) => {
+                let reading = reading(&file.path, stamp, fingerprint, answer, shared);
+                Outcome::Read(stamp, Box::new(reading))
+            }
+        };
+        break;
+    }
+    if matches!(outcome, Outcome::Changing) {
+        shared.failure(
+            ScanFailure::Changing,
+            &file.path,
+            "the file changed each time it was read",
+        );
+    }
+    Probed {
+        file,
+        outcome,
+        cost,
+    }
+}
+
+/// Reads the file once. The stamp before and after must be the same to the last digit.
+fn attempt(path: &Path, cost: &mut Cost) -> Result<(Stamp, u64, Answer), Miss> {
+    let file = open(path)?;
+    cost.opens += 1;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(Miss::Changed);
+    }
+    // Advice alone: without it the kernel reads ahead of the few blocks that a probe wants.
+    let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
+    let stamp = Stamp::of(&metadata);
+    let mut fetched = Fetched::new(stamp.size);
+    let first = fetch(&file, &mut fetched, 0..stamp.size.min(1), cost)?;
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let probe = |fetched: &Fetched| formats::probe(fetched, extension);
+    let answer = ask(&file, &mut fetched, cost, probe)?;
+    if Stamp::of(&file.metadata()?) != stamp {
+        return Err(Miss::Changed);
+    }
+    Ok((stamp, first, answer))
+}
+
+/// Opens for reading, leaving the access time alone where that is permitted, and without waiting for a pipe that took the
+/// file's place.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    match open(flags | libc::O_NOATIME) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => open(flags),
+        done => done,
+    }
+}
+
+/// Probes until the probe has what it needs.
+fn ask(
+    file: &File,
+    fetched: &mut Fetched,
+    cost: &mut Cost,
+    probe: impl Fn(&Fetched) -> Result<Probe, Range<u64>>,
+) -> Result<Answer, Miss> {
+    for _ in 0..PROBE_ROUNDS_MAX {
+        let probed = catch_unwind(AssertUnwindSafe(|| probe(fetched)));
+        let range = match probed {
+            Ok(Ok(probe)) => return Ok(Answer::Probe(Box::new(probe))),
+            Ok(Err(range)) => range,
+            Err(_) => return Ok(Answer::Panicked),
+        };
+        let wanted = range.end.saturating_sub(range.start);
+        if fetched.bytes().saturating_add(wanted) > PROBE_BYTES_MAX {
+            return Ok(Answer::OverLimit);
+        }
+        fetch(file, fetched, range, cost)?;
+    }
+    Ok(Answer::OverLimit)
+}
+
+/// Reads `range`, rounded to blocks, as one piece; returns a digest of it.
+fn fetch(
+    file: &File,
+    fetched: &mut Fetched,
+    range: Range<u64>,
+    cost: &mut Cost,
+) -> Result<u64, Miss> {
+    let start = range.start - range.start % BLOCK_BYTES;
+    let file_len = fetched.file_len();
+    let end = range
+        .end
+        .min(file_len)
+        .next_multiple_of(BLOCK_BYTES)
+        .min(file_len);
+    let len = usize::try_from(end.saturating_sub(start)).expect("bounded by PROBE_BYTES_MAX");
+    let mut bytes = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        cost.preads += 1;
+        match file.read_at(&mut bytes[filled..], start + filled as u64) {
+            // The file is shorter than its stamp said.
+            Ok(0) => return Err(Miss::Changed),
+            Ok(read) => {
+                cost.bytes_read += read as u64;
+                filled += read;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Miss::Io(error)),
+        }
+    }
+    let digest = fnv1a(&bytes);
+    fetched.insert(start, bytes.into());
+    Ok(digest)
+}
+
+/// The 64-bit FNV-1a hash (Fowler, Noll, Vo): stable, and good enough to tell two files of the same size and time apart.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Makes the answer ready for the store and tells of what is odd in it.
+fn reading(
+    path: &Path,
+    stamp: Stamp,
+    fingerprint: u64,
+    answer: Answer,
+    shared: &Shared<'_>,
+) -> Reading {
+    let mut probe = match answer {
+        Answer::Probe(probe) => *probe,
+        Answer::OverLimit => as_it_is(Failure::OverLimit),
+        Answer::Panicked => {
+            shared.failure(
+                ScanFailure::Panicked,
+                path,
+                "the probe ran into a fault of its own; the file is listed and served as it is",
+            );
+            as_it_is(Failure::Malformed)
+        }
+    };
+    if let Some(failure) = probe.failure {
+        shared.failure(
+            ScanFailure::Track(TrackFailure::Probe(failure)),
+            path,
+            failure.as_str(),
+        );
+    }
+    for warning in &probe.warnings {
+        tell(path, warning, shared);
+    }
+    // The order in which the store gives them back.
+    probe.tags.sort_by(|a, b| a.key.cmp(&b.key));
+    let desired = Desired {
+        structure: &probe.structure,
+        backing_len: stamp.size,
+        tags: &probe.tags,
+        art: &probe.art,
+        items: &probe.items,
+    };
+    let layout = catch_unwind(AssertUnwindSafe(|| formats::synthesize(&desired)));
+    let served_size = match layout {
+        Ok(Ok(layout)) => Some(layout.len()),
+        Ok(Err(error)) => {
+            shared.warning(ScanWarning::NoLayout, path, &error.to_string());
+            None
+        }
+        Err(_) => {
+            shared.warning(
+                ScanWarning::NoLayout,
+                path,
+                "the synthesizer ran into a fault of its own",
+            );
+            None
+        }
+    };
+    Reading {
+        format: probe.format,
+        structure: probe.structure,
+        parts: Parts {
+            tags: probe.tags,
+            art: probe.art,
+            items: probe.items,
+        },
+        properties: probe.properties,
+        failure: probe.failure.map(TrackFailure::Probe),
+        fingerprint,
+        served_size,
+    }
+}
+
+/// A file of which nothing is known but that it is there.
+fn as_it_is(failure: Failure) -> Probe {
+    Probe {
+        format: Format::Unrecognised,
+        structure: Structure::AsIs,
+        tags: Vec::new(),
+        art: Vec::new(),
+        items: Vec::new(),
+        properties: AudioProperties::default(),
+        failure: Some(failure),
+        warnings: Vec::new(),
+    }
+}
+
+fn tell(path: &Path, warning: &Warning, shared: &Shared<'_>) {
+    let (kind, reason) = match warning {
+        Warning::LegacyText { field } => (
+            ScanWarning::LegacyText,
+            format!("{field} is not in the encoding it claims; read as a legacy code page"),
+        ),
+        Warning::BadField { field, reason } => (
+            ScanWarning::BadField,
+            format!("{field} cannot be read: {reason}"),
+        ),
+        Warning::ExtensionMismatch { content } => {
+            let extension = path.extension().map_or_else(String::new, |extension| {
+                String::from_utf8_lossy(extension.as_bytes()).into_owned()
+            });
+            (
+                ScanWarning::ExtensionMismatch,
+                format!(
+                    "the content is {}, the extension {extension}",
+                    content.as_str()
+                ),
+            )
+        }
+    };
+    shared.warning(kind, path, &reason);
+}
+
+#[cfg(test)]
+mod tests;
