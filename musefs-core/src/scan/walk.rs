@@ -51,8 +51,9 @@ struct Walker<'a> {
     found: u64,
     unchanged: u64,
     unreadable: Vec<PathBuf>,
-    /// Tracks by size and mtime: a new file that is like one of them may be that one, renamed.
-    by_stamp: HashMap<(u64, i64), Vec<(TrackId, u64)>>,
+    /// The tracks not come upon yet, by size and mtime: a new file that is like one of them may be that one, renamed. Made
+    /// when the first new file comes up, which in most scans after the first never happens.
+    by_stamp: Option<HashMap<(u64, i64), Vec<(TrackId, u64)>>>,
     /// New files that are like a known track; whether that one is gone is known at the end.
     like_known: Vec<FileToProbe>,
 }
@@ -64,13 +65,6 @@ pub(super) fn walk(
     to_probe: &SyncSender<FileToProbe>,
     shared: &Shared<'_>,
 ) -> Walked {
-    let mut by_stamp: HashMap<_, Vec<_>> = HashMap::new();
-    for track in plan.known.values().flat_map(HashMap::values) {
-        by_stamp
-            .entry((track.stamp.size, track.stamp.mtime_ns))
-            .or_default()
-            .push((track.id, track.stamp.inode));
-    }
     let mut walker = Walker {
         plan,
         mounts,
@@ -79,7 +73,7 @@ pub(super) fn walk(
         found: 0,
         unchanged: 0,
         unreadable: Vec::new(),
-        by_stamp,
+        by_stamp: None,
         like_known: Vec::new(),
     };
     let scopes = std::mem::take(&mut walker.plan.scopes);
@@ -188,11 +182,27 @@ impl Walker<'_> {
             known: known.map(|known| known.id),
             moved_from: None,
         };
-        if file.known.is_none() && self.by_stamp.contains_key(&(stamp.size, stamp.mtime_ns)) {
+        if file.known.is_none() && self.is_like_known(&stamp) {
             self.like_known.push(file);
             return Ok(());
         }
         self.to_probe.send(file).map_err(|_| Closed)
+    }
+
+    /// Whether a track that was not come upon yet has this size and mtime.
+    fn is_like_known(&mut self, stamp: &Stamp) -> bool {
+        let known = &self.plan.known;
+        let by_stamp = self.by_stamp.get_or_insert_with(|| {
+            let mut by_stamp: HashMap<_, Vec<_>> = HashMap::new();
+            for track in known.values().flat_map(HashMap::values) {
+                by_stamp
+                    .entry((track.stamp.size, track.stamp.mtime_ns))
+                    .or_default()
+                    .push((track.id, track.stamp.inode));
+            }
+            by_stamp
+        });
+        by_stamp.contains_key(&(stamp.size, stamp.mtime_ns))
     }
 
     fn error(&mut self, error: &walkdir::Error) {
@@ -248,8 +258,11 @@ impl Walker<'_> {
             .map(|track| track.id)
             .collect();
         for mut file in std::mem::take(&mut self.like_known) {
-            let candidates: Vec<_> = self.by_stamp[&(file.stamp.size, file.stamp.mtime_ns)]
+            let candidates: Vec<_> = self
+                .by_stamp
                 .iter()
+                .filter_map(|tracks| tracks.get(&(file.stamp.size, file.stamp.mtime_ns)))
+                .flatten()
                 .filter(|(id, _)| unclaimed.contains_key(id))
                 .collect();
             let claimed = candidates
