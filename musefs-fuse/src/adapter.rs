@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
-    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
-    LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
 use musefs_core::serve::{Attempt, Attributes, Error, HandleId, Musefs, ReadBuffer};
 use musefs_core::tree::Inode;
@@ -37,7 +37,14 @@ pub struct Appearance {
 }
 
 impl Appearance {
-    fn attr(&self, inode: u64, kind: FileType, perm: u16, size: u64, mtime: SystemTime) -> FileAttr {
+    fn attr(
+        &self,
+        inode: u64,
+        kind: FileType,
+        perm: u16,
+        size: u64,
+        mtime: SystemTime,
+    ) -> FileAttr {
         FileAttr {
             ino: INodeNo(inode),
             size,
@@ -60,7 +67,13 @@ impl Appearance {
     fn text_attr(&self, index: usize, snapshot: &Snapshot) -> FileAttr {
         let size = snapshot.text(index).len() as u64;
         let inode = MetricsFiles::inode(Target::File(index));
-        self.attr(inode, FileType::RegularFile, METRICS_FILE_MODE, size, snapshot.time)
+        self.attr(
+            inode,
+            FileType::RegularFile,
+            METRICS_FILE_MODE,
+            size,
+            snapshot.time,
+        )
     }
 }
 
@@ -107,11 +120,22 @@ fn core<T>(result: Result<T, Error>) -> Result<T, Errno> {
 impl Adapter {
     fn attr(&self, attributes: &Attributes) -> FileAttr {
         let appearance = &self.appearance;
-        let mode = if attributes.is_directory { appearance.dir_mode } else { appearance.file_mode };
-        let kind = if attributes.is_directory { FileType::Directory } else { FileType::RegularFile };
+        let mode = if attributes.is_directory {
+            appearance.dir_mode
+        } else {
+            appearance.file_mode
+        };
+        let kind = if attributes.is_directory {
+            FileType::Directory
+        } else {
+            FileType::RegularFile
+        };
         let mtime = time_of(attributes.mtime_ns);
         let plain = appearance.attr(attributes.inode.0, kind, mode, attributes.size, mtime);
-        FileAttr { nlink: attributes.link_count, ..plain }
+        FileAttr {
+            nlink: attributes.link_count,
+            ..plain
+        }
     }
 
     /// Attributes of the metrics directory or its link, which never change.
@@ -120,9 +144,12 @@ impl Adapter {
         let started = self.metrics_files.started();
         if target == Target::Link {
             let size = self.metrics_files.link_target().len() as u64;
-            self.appearance.attr(inode, FileType::Symlink, 0o777, size, started)
+            self.appearance
+                .attr(inode, FileType::Symlink, 0o777, size, started)
         } else {
-            let plain = self.appearance.attr(inode, FileType::Directory, METRICS_DIR_MODE, 0, started);
+            let plain =
+                self.appearance
+                    .attr(inode, FileType::Directory, METRICS_DIR_MODE, 0, started);
             FileAttr { nlink: 2, ..plain }
         }
     }
@@ -138,19 +165,24 @@ impl Adapter {
             return self.dispatch.answer(taken, reply, Ok(snapshot), give);
         }
         let files = Arc::clone(&self.metrics_files);
-        self.dispatch.hand_to_lane(taken, reply, move || Ok(files.fresh()), give);
+        self.dispatch
+            .hand_to_lane(taken, reply, move || Ok(files.fresh()), give);
     }
 
     fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
         let give = |reply: ReplyOpen, handle: HandleId| {
             // An inode stands for one version of the bytes, so what the kernel has cached of it stays right.
-            reply.opened(FileHandle(handle.0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH);
+            reply.opened(
+                FileHandle(handle.0),
+                FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH,
+            );
         };
         match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
             Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
             Ok(Attempt::WouldBlock) => {
                 let musefs = Arc::clone(&self.musefs);
-                self.dispatch.hand_to_pool(taken, reply, move || core(musefs.open(inode)), give);
+                self.dispatch
+                    .hand_to_pool(taken, reply, move || core(musefs.open(inode)), give);
             }
             Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
         }
@@ -159,14 +191,22 @@ impl Adapter {
     fn read_file(&self, taken: Taken, handle: HandleId, offset: u64, len: u32, reply: ReplyData) {
         let handle = match core(self.musefs.handle(handle)) {
             Ok(handle) => handle,
-            Err(error) => return self.dispatch.answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
+            Err(error) => {
+                return self
+                    .dispatch
+                    .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
+            }
         };
         BUFFER.with_borrow_mut(|buffer| {
-            let attempt =
-                self.dispatch.guard(|| Ok(self.musefs.read_cached(&handle, offset, len.into(), buffer)));
+            let attempt = self
+                .dispatch
+                .guard(|| Ok(self.musefs.read_cached(&handle, offset, len.into(), buffer)));
             match attempt {
                 Ok(Attempt::Done(result)) => {
-                    self.dispatch.answer(taken, reply, core(result), |reply, ()| reply.data(buffer.filled()));
+                    self.dispatch
+                        .answer(taken, reply, core(result), |reply, ()| {
+                            reply.data(buffer.filled())
+                        });
                 }
                 Ok(Attempt::WouldBlock) => {
                     // What was read already goes along.
@@ -175,11 +215,14 @@ impl Adapter {
                     let work = move || {
                         core(musefs.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
                     };
-                    self.dispatch.hand_to_pool(taken, reply, work, |reply: ReplyData, read| {
-                        reply.data(read.filled());
-                    });
+                    self.dispatch
+                        .hand_to_pool(taken, reply, work, |reply: ReplyData, read| {
+                            reply.data(read.filled());
+                        });
                 }
-                Err(error) => self.dispatch.answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
+                Err(error) => self
+                    .dispatch
+                    .answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
             }
         });
     }
@@ -218,7 +261,11 @@ impl Adapter {
 
 fn time_of(nanoseconds: i64) -> SystemTime {
     let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
-    let time = if nanoseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    let time = if nanoseconds < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    };
     time.unwrap_or(UNIX_EPOCH)
 }
 
@@ -249,14 +296,19 @@ macro_rules! declined {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        for wanted in [InitFlags::FUSE_DO_READDIRPLUS, InitFlags::FUSE_PARALLEL_DIROPS] {
+        for wanted in [
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+        ] {
             if config.add_capabilities(wanted).is_err() {
                 tracing::info!("this kernel has no {wanted:?}");
             }
         }
         config
             .set_max_background(BACKGROUND_REQUESTS_MAX)
-            .map_err(|least| std::io::Error::other(format!("at least {least} background requests")))?;
+            .map_err(|least| {
+                std::io::Error::other(format!("at least {least} background requests"))
+            })?;
         Ok(())
     }
 
@@ -266,11 +318,16 @@ impl Filesystem for Adapter {
         let give = move |reply: ReplyEntry, attr: FileAttr| reply.entry(&ttl, &attr, Generation(0));
         match self.metrics_files.decode(parent.0) {
             Target::Tree(inode) => {
-                let fixed = if inode == Inode::ROOT { self.metrics_files.at_root(name) } else { None };
+                let fixed = if inode == Inode::ROOT {
+                    self.metrics_files.at_root(name)
+                } else {
+                    None
+                };
                 let result = match fixed {
                     Some(target) => Ok(self.fixed_attr(target)),
                     None => self.dispatch.guard(|| {
-                        core(self.musefs.lookup(inode, name.as_bytes())).map(|attributes| self.attr(&attributes))
+                        core(self.musefs.lookup(inode, name.as_bytes()))
+                            .map(|attributes| self.attr(&attributes))
                     }),
                 };
                 self.dispatch.answer(taken, reply, result, give);
@@ -281,10 +338,17 @@ impl Filesystem for Adapter {
                 };
                 let appearance = self.appearance;
                 self.with_snapshot(taken, reply, move |reply, snapshot| {
-                    reply.entry(&Duration::ZERO, &appearance.text_attr(index, &snapshot), Generation(0));
+                    reply.entry(
+                        &Duration::ZERO,
+                        &appearance.text_attr(index, &snapshot),
+                        Generation(0),
+                    );
                 });
             }
-            Target::Link | Target::File(_) => self.dispatch.answer(taken, reply, Err(Errno::ENOTDIR), give),
+            Target::Link | Target::File(_) => {
+                self.dispatch
+                    .answer(taken, reply, Err(Errno::ENOTDIR), give)
+            }
         }
     }
 
@@ -297,12 +361,14 @@ impl Filesystem for Adapter {
                     reply.attr(&Duration::ZERO, &appearance.text_attr(index, &snapshot));
                 });
             }
-            Target::Tree(inode) => self
-                .dispatch
-                .guard(|| core(self.musefs.getattr(inode)).map(|attributes| self.attr(&attributes))),
+            Target::Tree(inode) => self.dispatch.guard(|| {
+                core(self.musefs.getattr(inode)).map(|attributes| self.attr(&attributes))
+            }),
             target @ (Target::Directory | Target::Link) => Ok(self.fixed_attr(target)),
         };
-        self.dispatch.answer(taken, reply, result, |reply, attr| reply.attr(&self.appearance.ttl, &attr));
+        self.dispatch.answer(taken, reply, result, |reply, attr| {
+            reply.attr(&self.appearance.ttl, &attr)
+        });
     }
 
     fn readlink(&self, _: &Request, inode: INodeNo, reply: ReplyData) {
@@ -311,12 +377,17 @@ impl Filesystem for Adapter {
             Target::Link => Ok(self.metrics_files.link_target()),
             Target::Tree(_) | Target::Directory | Target::File(_) => Err(Errno::EINVAL),
         };
-        self.dispatch.answer(taken, reply, result, |reply, target| reply.data(target.as_bytes()));
+        self.dispatch.answer(taken, reply, result, |reply, target| {
+            reply.data(target.as_bytes())
+        });
     }
 
     fn open(&self, _: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let taken = self.dispatch.take(Operation::Open);
-        let refused = |reply, error| self.dispatch.answer(taken, reply, Err::<(), _>(error), |_, ()| {});
+        let refused = |reply, error| {
+            self.dispatch
+                .answer(taken, reply, Err::<(), _>(error), |_, ()| {})
+        };
         if flags.acc_mode() != OpenAccMode::O_RDONLY {
             return refused(reply, Errno::EROFS);
         }
@@ -352,7 +423,9 @@ impl Filesystem for Adapter {
         };
         let text = self.metrics_files.opened(handle.0).ok_or(Errno::EBADF);
         self.dispatch.answer(taken, reply, text, |reply, text| {
-            let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+            let start = usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(text.len());
             let end = start.saturating_add(size as usize).min(text.len());
             reply.data(&text[start..end]);
         });
@@ -370,10 +443,17 @@ impl Filesystem for Adapter {
     ) {
         let taken = self.dispatch.take(Operation::Release);
         let result = match self.metrics_files.decode(inode.0) {
-            Target::File(_) => self.metrics_files.release(handle.0).then_some(()).ok_or(Errno::EBADF),
-            _ => self.dispatch.guard(|| core(self.musefs.release(HandleId(handle.0)))),
+            Target::File(_) => self
+                .metrics_files
+                .release(handle.0)
+                .then_some(())
+                .ok_or(Errno::EBADF),
+            _ => self
+                .dispatch
+                .guard(|| core(self.musefs.release(HandleId(handle.0)))),
         };
-        self.dispatch.answer(taken, reply, result, |reply, ()| reply.ok());
+        self.dispatch
+            .answer(taken, reply, result, |reply, ()| reply.ok());
     }
 
     fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
@@ -384,17 +464,32 @@ impl Filesystem for Adapter {
             Target::Link | Target::File(_) => Err(Errno::ENOTDIR),
         };
         self.dispatch.answer(taken, reply, result, |reply, handle| {
-            reply.opened(FileHandle(handle.map_or(0, |handle| handle.0)), FopenFlags::empty());
+            reply.opened(
+                FileHandle(handle.map_or(0, |handle| handle.0)),
+                FopenFlags::empty(),
+            );
         });
     }
 
-    fn readdir(&self, _: &Request, inode: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+    fn readdir(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
         let taken = self.dispatch.take(Operation::Readdir);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.dispatch.guard(|| {
-                self.list(inode, directory_handle(handle), offset, &mut |inode, next, name, attr| {
-                    !reply.add(INodeNo(inode), next, attr.kind, name)
-                })
+                self.list(
+                    inode,
+                    directory_handle(handle),
+                    offset,
+                    &mut |inode, next, name, attr| {
+                        !reply.add(INodeNo(inode), next, attr.kind, name)
+                    },
+                )
             }),
             _ => {
                 for (target, next, name) in metrics_listing(offset) {
@@ -409,7 +504,8 @@ impl Filesystem for Adapter {
                 Ok(())
             }
         };
-        self.dispatch.answer(taken, reply, result, |reply, ()| reply.ok());
+        self.dispatch
+            .answer(taken, reply, result, |reply, ()| reply.ok());
     }
 
     fn readdirplus(
@@ -424,11 +520,18 @@ impl Filesystem for Adapter {
         let ttl = self.appearance.ttl;
         if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
             let result = self.dispatch.guard(|| {
-                self.list(inode, directory_handle(handle), offset, &mut |inode, next, name, attr| {
-                    !reply.add(INodeNo(inode), next, name, &ttl, attr, Generation(0))
-                })
+                self.list(
+                    inode,
+                    directory_handle(handle),
+                    offset,
+                    &mut |inode, next, name, attr| {
+                        !reply.add(INodeNo(inode), next, name, &ttl, attr, Generation(0))
+                    },
+                )
             });
-            return self.dispatch.answer(taken, reply, result, |reply, ()| reply.ok());
+            return self
+                .dispatch
+                .answer(taken, reply, result, |reply, ()| reply.ok());
         }
         let appearance = self.appearance;
         let directory = self.fixed_attr(Target::Directory);
@@ -436,7 +539,10 @@ impl Filesystem for Adapter {
             for (target, next, name) in metrics_listing(offset) {
                 let attr = match target {
                     Target::File(index) => appearance.text_attr(index, &snapshot),
-                    _ => FileAttr { ino: INodeNo(MetricsFiles::inode(target)), ..directory },
+                    _ => FileAttr {
+                        ino: INodeNo(MetricsFiles::inode(target)),
+                        ..directory
+                    },
                 };
                 if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
                     break;
@@ -446,12 +552,20 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+    fn releasedir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
         let taken = self.dispatch.take(Operation::Releasedir);
         if let Some(handle) = directory_handle(handle) {
             self.musefs.releasedir(handle);
         }
-        self.dispatch.answer(taken, reply, Ok(()), |reply, ()| reply.ok());
+        self.dispatch
+            .answer(taken, reply, Ok(()), |reply, ()| reply.ok());
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
@@ -460,7 +574,16 @@ impl Filesystem for Adapter {
         let block = u64::from(BLOCK_BYTES);
         let free = self.space.free_bytes() / block;
         self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
-            reply.statfs(bytes.div_ceil(block) + free, free, free, files, 0, BLOCK_BYTES, NAME_BYTES_MAX, BLOCK_BYTES);
+            reply.statfs(
+                bytes.div_ceil(block) + free,
+                free,
+                free,
+                files,
+                0,
+                BLOCK_BYTES,
+                NAME_BYTES_MAX,
+                BLOCK_BYTES,
+            );
         });
     }
 

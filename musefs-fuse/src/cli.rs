@@ -88,7 +88,13 @@ pub struct MountArgs {
     #[arg(long, env = "MUSEFS_TEMPLATE", default_value = DEFAULT_TEMPLATE, help_heading = "Tree")]
     pub template: String,
     /// What stands for a field that is missing
-    #[arg(long, value_name = "FIELD=VALUE", env = "MUSEFS_FALLBACK", value_delimiter = ',', help_heading = "Tree")]
+    #[arg(
+        long,
+        value_name = "FIELD=VALUE",
+        env = "MUSEFS_FALLBACK",
+        value_delimiter = ',',
+        help_heading = "Tree"
+    )]
     pub fallback: Vec<String>,
     /// What stands for any other field that is missing
     #[arg(
@@ -103,7 +109,13 @@ pub struct MountArgs {
     #[arg(long, env = "MUSEFS_SKIP_ON_MISSING", help_heading = "Tree")]
     pub skip_on_missing: bool,
     /// What the files hold
-    #[arg(long, value_enum, env = "MUSEFS_MODE", default_value = "synthesis", help_heading = "Tree")]
+    #[arg(
+        long,
+        value_enum,
+        env = "MUSEFS_MODE",
+        default_value = "synthesis",
+        help_heading = "Tree"
+    )]
     pub mode: ModeArg,
     /// Print the tree and do not mount it
     #[arg(long, env = "MUSEFS_DRY_RUN", help_heading = "Tree")]
@@ -113,10 +125,20 @@ pub struct MountArgs {
     #[arg(long, env = "MUSEFS_ALLOW_OTHER", help_heading = "Access")]
     pub allow_other: bool,
     /// Owner of all files: a name or a number [default: who mounts]
-    #[arg(long, value_name = "USER", env = "MUSEFS_OWNER", help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "MUSEFS_OWNER",
+        help_heading = "Access"
+    )]
     pub owner: Option<String>,
     /// Group of all files: a name or a number [default: that of who mounts]
-    #[arg(long, value_name = "GROUP", env = "MUSEFS_GROUP", help_heading = "Access")]
+    #[arg(
+        long,
+        value_name = "GROUP",
+        env = "MUSEFS_GROUP",
+        help_heading = "Access"
+    )]
     pub group: Option<String>,
     /// Permission bits of files
     #[arg(long, value_name = "OCTAL", env = "MUSEFS_FILE_MODE", default_value = "444", value_parser = octal, help_heading = "Access")]
@@ -129,7 +151,13 @@ pub struct MountArgs {
     pub remount: bool,
 
     /// How long the kernel answers for names and attributes itself
-    #[arg(long, value_name = "MS", env = "MUSEFS_ATTR_TTL_MS", default_value = "1000", help_heading = "Serving")]
+    #[arg(
+        long,
+        value_name = "MS",
+        env = "MUSEFS_ATTR_TTL_MS",
+        default_value = "1000",
+        help_heading = "Serving"
+    )]
     pub attr_ttl_ms: u64,
     /// How often to look for edits of the store
     #[arg(
@@ -226,10 +254,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn metrics_directory(text: &str) -> Result<MetricsDirectory, String> {
-    let bad = text.is_empty() || text.contains(['/', '\0']) || text == "." || text == ".." || text.len() > 255;
+    let bad = text.is_empty()
+        || text.contains(['/', '\0'])
+        || text == "."
+        || text == ".."
+        || text.len() > 255;
     match text {
         "off" => Ok(MetricsDirectory::Off),
-        crate::metrics_files::LINK_NAME => Err("that name belongs to the link to the directory".into()),
+        crate::metrics_files::LINK_NAME => {
+            Err("that name belongs to the link to the directory".into())
+        }
         _ if bad => Err("expected the name of a directory, without `/`".into()),
         name => Ok(MetricsDirectory::Name(name.into())),
     }
@@ -240,7 +274,9 @@ fn metrics_label(text: &str) -> Result<(String, String), String> {
     if musefs_telemetry::encode::prometheus::is_label_name(key) {
         Ok((key.into(), value.into()))
     } else {
-        Err(format!("`{key}` is no label name: letters, digits and `_`, not starting with a digit or `__`"))
+        Err(format!(
+            "`{key}` is no label name: letters, digits and `_`, not starting with a digit or `__`"
+        ))
     }
 }
 
@@ -254,13 +290,20 @@ mod tests {
     fn every_flag_of_mount_has_an_environment_variable() {
         let command = Cli::command();
         let mount = command.find_subcommand("mount").unwrap();
-        for flag in mount.get_arguments().filter(|argument| argument.get_long().is_some()) {
+        for flag in mount
+            .get_arguments()
+            .filter(|argument| argument.get_long().is_some())
+        {
             let long = flag.get_long().unwrap();
             if long == "help" {
                 continue;
             }
             let expected = format!("MUSEFS_{}", long.replace('-', "_").to_uppercase());
-            assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(&*expected), "--{long}");
+            assert_eq!(
+                flag.get_env().and_then(|name| name.to_str()),
+                Some(&*expected),
+                "--{long}"
+            );
         }
     }
 

@@ -16,13 +16,19 @@ pub struct Failure {
 
 impl Failure {
     fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { error: error.into(), code: EXIT_USAGE }
+        Self {
+            error: error.into(),
+            code: EXIT_USAGE,
+        }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { error: error.into(), code: EXIT_FAILED }
+        Self {
+            error: error.into(),
+            code: EXIT_FAILED,
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub fn errno(error: &Error) -> Errno {
         Error::IsADirectory => Errno::EISDIR,
         Error::BadHandle => Errno::EBADF,
         Error::OutOfDescriptors { .. } => Errno::ENFILE,
-        Error::Changed { .. } | Error::Backing { .. } | Error::BlobGone(_) | Error::Store(_) => Errno::EIO,
+        Error::Changed { .. } | Error::Backing { .. } | Error::BlobGone(_) | Error::Store(_) => {
+            Errno::EIO
+        }
     }
 }

@@ -8,7 +8,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Raises the limit on open files to the hard limit. Where that is not allowed the limit stays as it is.
 pub fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!("the limit on open files stays as it is: {error}");
     }
@@ -21,8 +22,12 @@ pub fn raise_descriptor_limit() {
 pub fn refuse_inside_musefs(path: &Path, what: &str) -> Result<()> {
     let mounts = Mounts::of_this_process();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let existing: Option<PathBuf> = absolute.ancestors().find_map(|above| above.canonicalize().ok());
-    let Some(mount) = existing.and_then(|existing| mounts.musefs_holding(&existing).map(Path::to_path_buf)) else {
+    let existing: Option<PathBuf> = absolute
+        .ancestors()
+        .find_map(|above| above.canonicalize().ok());
+    let Some(mount) =
+        existing.and_then(|existing| mounts.musefs_holding(&existing).map(Path::to_path_buf))
+    else {
         return Ok(());
     };
     bail!(

@@ -34,38 +34,50 @@ impl Invalidator {
     pub fn start(notifier: Notifier, metrics: EdgeMetrics) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::sync_channel(QUEUE_LEN_MAX);
         let counted = metrics.clone();
-        std::thread::Builder::new().name("musefs-inval".into()).spawn(move || {
-            for forget in waiting {
-                let told = match forget {
-                    Forget::Name { parent, name } => notifier.inval_entry(INodeNo(parent.0), OsStr::from_bytes(&name)),
-                    // A negative offset leaves the cached bytes alone.
-                    Forget::Attributes(inode) => notifier.inval_inode(INodeNo(inode.0), -1, 0),
-                };
-                let outcome = match told {
-                    Ok(()) => Invalidation::Sent,
-                    Err(error) => {
-                        tracing::debug!("the kernel did not take an invalidation: {error}");
-                        Invalidation::Failed
-                    }
-                };
-                counted.invalidations.increment(outcome as usize);
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("musefs-inval".into())
+            .spawn(move || {
+                for forget in waiting {
+                    let told = match forget {
+                        Forget::Name { parent, name } => {
+                            notifier.inval_entry(INodeNo(parent.0), OsStr::from_bytes(&name))
+                        }
+                        // A negative offset leaves the cached bytes alone.
+                        Forget::Attributes(inode) => notifier.inval_inode(INodeNo(inode.0), -1, 0),
+                    };
+                    let outcome = match told {
+                        Ok(()) => Invalidation::Sent,
+                        Err(error) => {
+                            tracing::debug!("the kernel did not take an invalidation: {error}");
+                            Invalidation::Failed
+                        }
+                    };
+                    counted.invalidations.increment(outcome as usize);
+                }
+            })?;
         Ok(Self { queue, metrics })
     }
 
     /// Has the kernel forget what is different.
     pub fn tell(&self, changes: Changes) {
-        let names = changes.names.into_iter().filter_map(|change| match change.kind {
-            ChangeKind::Vanished { .. } | ChangeKind::Replaced { .. } => {
-                Some(Forget::Name { parent: change.parent, name: change.name })
-            }
-            // The kernel is never told to remember that a name is absent.
-            ChangeKind::Appeared { .. } => None,
-        });
+        let names = changes
+            .names
+            .into_iter()
+            .filter_map(|change| match change.kind {
+                ChangeKind::Vanished { .. } | ChangeKind::Replaced { .. } => Some(Forget::Name {
+                    parent: change.parent,
+                    name: change.name,
+                }),
+                // The kernel is never told to remember that a name is absent.
+                ChangeKind::Appeared { .. } => None,
+            });
         for forget in names.chain(changes.attributes.into_iter().map(Forget::Attributes)) {
-            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(forget) {
-                self.metrics.invalidations.increment(Invalidation::Dropped as usize);
+            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+                self.queue.try_send(forget)
+            {
+                self.metrics
+                    .invalidations
+                    .increment(Invalidation::Dropped as usize);
             }
         }
     }

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use musefs_core::serve::Musefs;
-use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, PassthroughTelemetry, Served, render_served};
+use musefs_core::telemetry::{
+    AllocatorStats, FuseTelemetry, PassthroughTelemetry, Served, render_served,
+};
 use musefs_core::tree::Inode;
 use musefs_telemetry::{Family, Kind};
 use parking_lot::RwLock;
@@ -39,8 +41,14 @@ struct File {
 
 /// The directory, as a table.
 const FILES: [File; 2] = [
-    File { name: "metrics", render: |_, served, len_min| render_served(served, &[], len_min) },
-    File { name: "metrics.prom", render: |files, served, len_min| render_served(served, &files.identity, len_min) },
+    File {
+        name: "metrics",
+        render: |_, served, len_min| render_served(served, &[], len_min),
+    },
+    File {
+        name: "metrics.prom",
+        render: |files, served, len_min| render_served(served, &files.identity, len_min),
+    },
 ];
 
 /// What an inode stands for: decided once per request.
@@ -136,7 +144,9 @@ impl MetricsFiles {
 
     /// What `inode` stands for.
     pub fn decode(&self, inode: u64) -> Target {
-        let file = inode.checked_sub(FILE_INODE_BASE).and_then(|index| usize::try_from(index).ok());
+        let file = inode
+            .checked_sub(FILE_INODE_BASE)
+            .and_then(|index| usize::try_from(index).ok());
         match (Inode(inode), file) {
             _ if self.directory.is_none() => Target::Tree(Inode(inode)),
             (DIRECTORY_INODE, _) => Target::Directory,
@@ -158,22 +168,32 @@ impl MetricsFiles {
 
     /// The file called `name` in the directory.
     pub fn in_directory(name: &OsStr) -> Option<usize> {
-        FILES.iter().position(|file| file.name.as_bytes() == name.as_bytes())
+        FILES
+            .iter()
+            .position(|file| file.name.as_bytes() == name.as_bytes())
     }
 
     /// The directory's name where it is listed at the root.
     pub fn listed_name(&self) -> Option<&str> {
-        self.directory.as_ref().filter(|directory| !directory.hidden).map(|directory| &*directory.name)
+        self.directory
+            .as_ref()
+            .filter(|directory| !directory.hidden)
+            .map(|directory| &*directory.name)
     }
 
     /// Where the link points.
     pub fn link_target(&self) -> &str {
-        self.directory.as_ref().map_or("", |directory| &directory.name)
+        self.directory
+            .as_ref()
+            .map_or("", |directory| &directory.name)
     }
 
     /// Names and inodes of the files, in listing order.
     pub fn files() -> impl Iterator<Item = (usize, &'static str)> {
-        FILES.iter().enumerate().map(|(index, file)| (index, file.name))
+        FILES
+            .iter()
+            .enumerate()
+            .map(|(index, file)| (index, file.name))
     }
 
     /// The inode of a target.
@@ -193,7 +213,9 @@ impl MetricsFiles {
 
     /// The snapshot that answers now, if it is not too old.
     pub fn warm(&self) -> Option<Arc<Snapshot>> {
-        self.current.load_full().filter(|snapshot| snapshot.is_warm())
+        self.current
+            .load_full()
+            .filter(|snapshot| snapshot.is_warm())
     }
 
     /// The snapshot that answers now, rendered first when it is too old. To be called on the lane.
@@ -209,7 +231,11 @@ impl MetricsFiles {
         self.dispatch.metrics().renders.increment();
         let time = SystemTime::now();
         let engine = self.musefs.metrics().engine().snapshot();
-        let start = self.started.1.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let start = self
+            .started
+            .1
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let (_, parked) = self.dispatch.pool().waiting();
         let served = Served {
             core: self.musefs.telemetry(),
@@ -217,14 +243,24 @@ impl MetricsFiles {
             allocator: allocator_stats(),
             engine: &engine,
             facts: &[(UP, 1), (START_TIME, start.as_secs()), (PARKED, parked)],
-            build_info: (&BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION")), ("features", FEATURES)]),
+            build_info: (
+                &BUILD_INFO,
+                &[
+                    ("version", env!("CARGO_PKG_VERSION")),
+                    ("features", FEATURES),
+                ],
+            ),
         };
         let texts = std::array::from_fn(|index| {
             let text = (FILES[index].render)(self, &served, self.lens[index].load(Relaxed));
             self.lens[index].store(text.len(), Relaxed);
             Arc::from(text.into_bytes())
         });
-        Snapshot { rendered: Instant::now(), time, texts }
+        Snapshot {
+            rendered: Instant::now(),
+            time,
+            texts,
+        }
     }
 
     /// The state of the edge at this moment.
@@ -265,10 +301,20 @@ impl MetricsFiles {
 }
 
 /// This program asks the kernel for no passthrough.
-const PASSTHROUGH: Option<PassthroughTelemetry> =
-    if cfg!(target_os = "linux") { Some(PassthroughTelemetry { disabled: true, active: 0 }) } else { None };
+const PASSTHROUGH: Option<PassthroughTelemetry> = if cfg!(target_os = "linux") {
+    Some(PassthroughTelemetry {
+        disabled: true,
+        active: 0,
+    })
+} else {
+    None
+};
 
-const FEATURES: &str = if cfg!(feature = "jemalloc") { "jemalloc" } else { "" };
+const FEATURES: &str = if cfg!(feature = "jemalloc") {
+    "jemalloc"
+} else {
+    ""
+};
 
 #[cfg(feature = "jemalloc")]
 fn allocator_stats() -> Option<AllocatorStats> {

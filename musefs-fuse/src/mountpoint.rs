@@ -104,7 +104,9 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
     if !metadata.is_dir() {
         return Err(MountpointError::NotADirectory(path.to_path_buf()));
     }
-    let absolute = path.canonicalize().map_err(|source| unusable(path, source))?;
+    let absolute = path
+        .canonicalize()
+        .map_err(|source| unusable(path, source))?;
     if Mounts::of_this_process().at(&absolute).is_some() {
         return Err(MountpointError::AlreadyMounted(absolute));
     }
@@ -116,7 +118,10 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
 }
 
 fn unusable(path: &Path, source: io::Error) -> MountpointError {
-    MountpointError::Unusable { path: path.to_path_buf(), source }
+    MountpointError::Unusable {
+        path: path.to_path_buf(),
+        source,
+    }
 }
 
 /// Whether a mount at `mountpoint` leaves the store and the scanned directories as they are.
@@ -187,8 +192,15 @@ fn with_fusermount(path: &Path, how: Unmount) -> io::Result<()> {
     if status.success() {
         return Ok(());
     }
-    let kind = if how == Unmount::IfIdle { io::ErrorKind::ResourceBusy } else { io::ErrorKind::Other };
-    Err(io::Error::new(kind, format!("{FUSERMOUNT} could not unmount it")))
+    let kind = if how == Unmount::IfIdle {
+        io::ErrorKind::ResourceBusy
+    } else {
+        io::ErrorKind::Other
+    };
+    Err(io::Error::new(
+        kind,
+        format!("{FUSERMOUNT} could not unmount it"),
+    ))
 }
 
 /// The helper that mounts for normal users.

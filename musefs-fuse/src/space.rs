@@ -25,15 +25,20 @@ impl FreeSpace {
     /// # Errors
     /// When the thread cannot be started.
     pub fn watch(roots: Vec<PathBuf>) -> std::io::Result<Arc<Self>> {
-        let space = Arc::new(Self { roots, ..Self::default() });
+        let space = Arc::new(Self {
+            roots,
+            ..Self::default()
+        });
         let probe = Arc::clone(&space);
-        std::thread::Builder::new().name("musefs-space".into()).spawn(move || {
-            probe.look();
-            while probe.stop.goes_on_after(INTERVAL) {
+        std::thread::Builder::new()
+            .name("musefs-space".into())
+            .spawn(move || {
                 probe.look();
-            }
-            probe.stop.is_over();
-        })?;
+                while probe.stop.goes_on_after(INTERVAL) {
+                    probe.look();
+                }
+                probe.stop.is_over();
+            })?;
         Ok(space)
     }
 
@@ -51,7 +56,9 @@ impl FreeSpace {
         let mut seen = Vec::new();
         let mut free = 0;
         for root in &self.roots {
-            let Ok(device) = nix::sys::stat::stat(root).map(|stat| stat.st_dev) else { continue };
+            let Ok(device) = nix::sys::stat::stat(root).map(|stat| stat.st_dev) else {
+                continue;
+            };
             if seen.contains(&device) {
                 continue;
             }

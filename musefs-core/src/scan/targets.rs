@@ -10,9 +10,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::mounts::MusefsMounts;
 use super::report::{TargetFault, TargetProblem};
 use crate::formats::is_audio_extension;
+use crate::mounts::Mounts;
 use crate::store::{KnownTrack, Root, RootId, Store, StoreError, now_ns};
 
 /// A part of the file system to walk.
@@ -91,10 +91,7 @@ pub(super) fn has_audio_extension(path: &Path) -> bool {
 }
 
 /// Looks at each target. Scopes that lie within another scope are left out.
-pub(super) fn resolve(
-    targets: &[PathBuf],
-    mounts: &MusefsMounts,
-) -> (Vec<Scope>, Vec<TargetProblem>) {
+pub(super) fn resolve(targets: &[PathBuf], mounts: &Mounts) -> (Vec<Scope>, Vec<TargetProblem>) {
     let mut scopes = Vec::new();
     let mut problems = Vec::new();
     for target in targets {
@@ -116,14 +113,14 @@ pub(super) fn resolve(
     (scopes, problems)
 }
 
-fn resolve_one(target: &Path, mounts: &MusefsMounts) -> Result<Scope, TargetFault> {
+fn resolve_one(target: &Path, mounts: &Mounts) -> Result<Scope, TargetFault> {
     let fault = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => TargetFault::Missing,
         _ => TargetFault::Unreadable(error),
     };
     let path = fs::canonicalize(target).map_err(fault)?;
     let metadata = fs::metadata(&path).map_err(fault)?;
-    if let Some(mount_point) = mounts.holding(&metadata) {
+    if let Some(mount_point) = mounts.musefs_of(&metadata) {
         return Err(TargetFault::InsideMusefs {
             mount_point: mount_point.to_path_buf(),
         });

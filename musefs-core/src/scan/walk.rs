@@ -8,11 +8,11 @@ use std::sync::mpsc::SyncSender;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::mounts::MusefsMounts;
 use super::report::{ScanFailure, ScanWarning};
 use super::targets::{Plan, Scope, has_audio_extension, is_within};
 use super::{Milestone, Shared};
 use crate::formats::PROBE_VERSION;
+use crate::mounts::Mounts;
 use crate::store::{KnownTrack, RootId, Stamp, TrackFailure, TrackId};
 
 /// A file to read.
@@ -45,7 +45,7 @@ struct Closed;
 
 struct Walker<'a> {
     plan: Plan,
-    mounts: &'a MusefsMounts,
+    mounts: &'a Mounts,
     to_probe: &'a SyncSender<FileToProbe>,
     shared: &'a Shared<'a>,
     found: u64,
@@ -61,7 +61,7 @@ struct Walker<'a> {
 /// Walks all scopes of the plan.
 pub(super) fn walk(
     plan: Plan,
-    mounts: &MusefsMounts,
+    mounts: &Mounts,
     to_probe: &SyncSender<FileToProbe>,
     shared: &Shared<'_>,
 ) -> Walked {
@@ -293,13 +293,13 @@ fn is_unchanged(known: &KnownTrack, stamp: &Stamp) -> bool {
 }
 
 /// Whether a directory is a mounted musefs, which is left out and counted.
-fn is_musefs(entry: &DirEntry, mounts: &MusefsMounts, shared: &Shared<'_>) -> bool {
-    if mounts.is_empty() || !entry.file_type().is_dir() {
+fn is_musefs(entry: &DirEntry, mounts: &Mounts, shared: &Shared<'_>) -> bool {
+    if !mounts.any_musefs() || !entry.file_type().is_dir() {
         return false;
     }
     let inside = entry
         .metadata()
-        .is_ok_and(|metadata| mounts.holding(&metadata).is_some());
+        .is_ok_and(|metadata| mounts.musefs_of(&metadata).is_some());
     if inside {
         shared.warning(
             ScanWarning::MusefsMount,

@@ -63,8 +63,12 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let metrics = Metrics::declare(&engine).context("a metric of the core")?;
     let edge = EdgeMetrics::declare(&engine).context("a metric of the edge")?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = args.workers.map_or((cores * WORKERS_PER_CORE).max(WORKERS_MIN), usize::from);
-    let event_loops = args.event_loops.map_or(cores.max(EVENT_LOOPS_MIN), usize::from);
+    let workers = args
+        .workers
+        .map_or((cores * WORKERS_PER_CORE).max(WORKERS_MIN), usize::from);
+    let event_loops = args
+        .event_loops
+        .map_or(cores.max(EVENT_LOOPS_MIN), usize::from);
     let serve_config = ServeConfig {
         mode: mode(args),
         header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
@@ -109,15 +113,29 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         let (musefs, stop) = (Arc::clone(&musefs), Arc::clone(&stop_refresh));
         std::thread::Builder::new()
             .name("musefs-refresh".into())
-            .spawn(move || refresher.run(&musefs, interval, &stop, |changes| invalidator.tell(changes)))?;
+            .spawn(move || {
+                refresher.run(&musefs, interval, &stop, |changes| {
+                    invalidator.tell(changes)
+                })
+            })?;
     }
-    println!("musefs: {} at {}; Ctrl-C unmounts", told(&report), mountpoint.display());
+    println!(
+        "musefs: {} at {}; Ctrl-C unmounts",
+        told(&report),
+        mountpoint.display()
+    );
 
     let served = wait_for_end(&ended, &mountpoint);
     let deadline = Instant::now() + STOP_DEADLINE;
-    let stopped = [stop_refresh.ask_and_wait(deadline), space.stop(deadline), dispatch.stop(deadline)];
+    let stopped = [
+        stop_refresh.ask_and_wait(deadline),
+        space.stop(deadline),
+        dispatch.stop(deadline),
+    ];
     if stopped.contains(&false) {
-        tracing::warn!("a thread is stuck on a disk or network that does not answer; leaving without it");
+        tracing::warn!(
+            "a thread is stuck on a disk or network that does not answer; leaving without it"
+        );
         // Returning would take away what the thread still uses.
         std::process::exit(served?.into());
     }
@@ -144,7 +162,10 @@ fn mode(args: &MountArgs) -> Mode {
 fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
     let template = Template::parse(&args.template).map_err(Failure::usage)?;
     for unknown in template.unknown_fields() {
-        let nearest = unknown.nearest.map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
+        let nearest = unknown
+            .nearest
+            .map(|nearest| format!(" Did you mean `{nearest}`?"))
+            .unwrap_or_default();
         let known: Vec<&str> = known_fields().collect();
         eprintln!(
             "musefs: warning: the template's field `{}` (column {}) is none of the known ones; only files with a tag of \
@@ -154,27 +175,33 @@ fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
             known.join(" ")
         );
     }
-    let mut fallbacks = Fallbacks {
-        default: args.default_fallback.clone(),
-        skip_on_missing: args.skip_on_missing,
-        ..Fallbacks::default()
-    };
+    let mut fallbacks = Fallbacks::default();
+    fallbacks.default.clone_from(&args.default_fallback);
+    fallbacks.skip_on_missing = args.skip_on_missing;
     for fallback in &args.fallback {
-        let (field, value) = fallback
-            .split_once('=')
-            .ok_or_else(|| Failure::usage(anyhow!("--fallback {fallback}: expected FIELD=VALUE")))?;
+        let (field, value) = fallback.split_once('=').ok_or_else(|| {
+            Failure::usage(anyhow!("--fallback {fallback}: expected FIELD=VALUE"))
+        })?;
         fallbacks.set(field, value);
     }
     let reserved_root_names = directory_name(args)
         .map(|directory| vec![directory.name, LINK_NAME.into()])
         .unwrap_or_default();
-    Ok(TreeConfig { template, fallbacks, mode: mode(args), reserved_root_names })
+    Ok(TreeConfig {
+        template,
+        fallbacks,
+        mode: mode(args),
+        reserved_root_names,
+    })
 }
 
 fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
     match &args.metrics_dir {
         MetricsDirectory::Off => None,
-        MetricsDirectory::Name(name) => Some(DirectoryName { name: name.clone(), hidden: args.metrics_hidden }),
+        MetricsDirectory::Name(name) => Some(DirectoryName {
+            name: name.clone(),
+            hidden: args.metrics_hidden,
+        }),
     }
 }
 
@@ -229,14 +256,19 @@ fn id_of(
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
-    by_name(text)?.ok_or_else(|| Failure::usage(anyhow!("{flag} {text}: there is no such {what}; give its name or number")))
+    by_name(text)?.ok_or_else(|| {
+        Failure::usage(anyhow!(
+            "{flag} {text}: there is no such {what}; give its name or number"
+        ))
+    })
 }
 
 fn dry_run(args: &MountArgs, tree_config: TreeConfig) -> Result<u8, Failure> {
     use io::Write as _;
     let (published, report) = Refresher::open(&args.db, tree_config)?.build(None)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let printed = print_tree(&published.tree, &mut out).and_then(|()| writeln!(out, "{}", told(&report)));
+    let printed =
+        print_tree(&published.tree, &mut out).and_then(|()| writeln!(out, "{}", told(&report)));
     match printed.and_then(|()| out.flush()) {
         // Whoever read the tree has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(EXIT_DONE),
@@ -270,20 +302,36 @@ fn told(report: &BuildReport) -> String {
         told += &format!(", {count} left out because they lack {field}");
     }
     if report.broken > 0 {
-        told += &format!(", {} left out because their rows cannot be read", report.broken);
+        told += &format!(
+            ", {} left out because their rows cannot be read",
+            report.broken
+        );
     }
     told
 }
 
 /// What the system must have for a mount, asked before anything is started.
 fn check_permitted(args: &MountArgs) -> Result<()> {
-    match std::fs::File::options().read(true).write(true).open(FUSE_DEVICE) {
+    match std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(FUSE_DEVICE)
+    {
         Ok(_) => {}
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO)) => bail!(
-            "{FUSE_DEVICE} is not there: load the kernel's FUSE module with `modprobe fuse`; in a container, pass the device in"
-        ),
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::ENOENT | libc::ENODEV | libc::ENXIO)
+            ) =>
+        {
+            bail!(
+                "{FUSE_DEVICE} is not there: load the kernel's FUSE module with `modprobe fuse`; in a container, pass the device in"
+            )
+        }
         Err(error) => {
-            bail!("{FUSE_DEVICE} cannot be opened ({error}): ask for read and write permission on it, or run as root")
+            bail!(
+                "{FUSE_DEVICE} cannot be opened ({error}): ask for read and write permission on it, or run as root"
+            )
         }
     }
     if nix::unistd::geteuid().is_root() {
@@ -317,7 +365,11 @@ fn session_config(args: &MountArgs, event_loops: usize) -> Config {
         // As an option that the kernel takes itself: the dedicated one reaches it only by way of fusermount.
         MountOption::CUSTOM("subtype=musefs".into()),
     ];
-    config.acl = if args.allow_other { SessionACL::All } else { SessionACL::Owner };
+    config.acl = if args.allow_other {
+        SessionACL::All
+    } else {
+        SessionACL::Owner
+    };
     config.n_threads = Some(event_loops);
     config.clone_fd = true;
     config
@@ -326,7 +378,10 @@ fn session_config(args: &MountArgs, event_loops: usize) -> Config {
 fn explain_mount_error(error: &io::Error, mountpoint: &Path) -> anyhow::Error {
     let said = error.to_string();
     let said = said.trim().trim_start_matches("fusermount3: ");
-    anyhow!("cannot mount at {}: {said}. A normal user must own the mountpoint", mountpoint.display())
+    anyhow!(
+        "cannot mount at {}: {said}. A normal user must own the mountpoint",
+        mountpoint.display()
+    )
 }
 
 /// What ends the wait.
@@ -338,22 +393,26 @@ enum Event {
 
 fn watch_signals(events: Sender<Event>) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::Builder::new().name("musefs-signal".into()).spawn(move || {
-        for _ in signals.forever() {
-            if events.send(Event::Signal).is_err() {
-                // The program is past waiting, and was asked again.
-                std::process::exit(EXIT_INTERRUPTED.into());
+    std::thread::Builder::new()
+        .name("musefs-signal".into())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if events.send(Event::Signal).is_err() {
+                    // The program is past waiting, and was asked again.
+                    std::process::exit(EXIT_INTERRUPTED.into());
+                }
             }
-        }
-    })?;
+        })?;
     Ok(())
 }
 
 fn watch_session(session: BackgroundSession, events: Sender<Event>) -> io::Result<()> {
-    std::thread::Builder::new().name("musefs-session".into()).spawn(move || {
-        // Nobody listens only when the program is ending anyway.
-        events.send(Event::SessionEnded(session.join())).ok();
-    })?;
+    std::thread::Builder::new()
+        .name("musefs-session".into())
+        .spawn(move || {
+            // Nobody listens only when the program is ending anyway.
+            events.send(Event::SessionEnded(session.join())).ok();
+        })?;
     Ok(())
 }
 
@@ -362,7 +421,10 @@ fn watch_session(session: BackgroundSession, events: Sender<Event>) -> io::Resul
 fn wait_for_end(events: &Receiver<Event>, mountpoint: &Path) -> Result<u8, Failure> {
     match events.recv()? {
         Event::SessionEnded(result) => {
-            return result.map(|()| EXIT_DONE).context("the connection to the kernel failed").map_err(Failure::from);
+            return result
+                .map(|()| EXIT_DONE)
+                .context("the connection to the kernel failed")
+                .map_err(Failure::from);
         }
         Event::Signal => {}
     }
@@ -379,7 +441,10 @@ fn wait_for_end(events: &Receiver<Event>, mountpoint: &Path) -> Result<u8, Failu
         }
         Err(error) => {
             let error = anyhow!(error).context(format!("cannot unmount {}", mountpoint.display()));
-            return Err(Failure { error, code: EXIT_FAILED });
+            return Err(Failure {
+                error,
+                code: EXIT_FAILED,
+            });
         }
     }
     match events.recv_timeout(STOP_DEADLINE) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
+};
 use musefs_core::scan::{Milestone, Occurrences, Progress, ScanOptions, ScanReport, scan};
 use musefs_core::store::Store;
 use parking_lot::Mutex;
@@ -35,10 +37,16 @@ impl Shown {
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} files {per_sec} ETA {eta}")
-            .expect("the template is a constant");
+        let style = ProgressStyle::with_template(
+            "{wide_bar} {human_pos}/{human_len} files {per_sec} ETA {eta}",
+        )
+        .expect("the template is a constant");
         bar.set_style(style);
-        Self { bar, plain, last_line: Mutex::new(Instant::now()) }
+        Self {
+            bar,
+            plain,
+            last_line: Mutex::new(Instant::now()),
+        }
     }
 
     fn line(&self, text: &str) {
@@ -70,13 +78,19 @@ impl Progress for Shown {
             return;
         }
         match milestone {
-            Milestone::Walked { found } => self.line(&format!("found {} audio files", HumanCount(found))),
+            Milestone::Walked { found } => {
+                self.line(&format!("found {} audio files", HumanCount(found)))
+            }
             Milestone::Committed { written } => {
                 let mut last = self.last_line.lock();
                 if last.elapsed() >= LINE_INTERVAL {
                     *last = Instant::now();
                     let found = self.bar.length().unwrap_or_default();
-                    self.line(&format!("{} files read, {} found", HumanCount(written), HumanCount(found)));
+                    self.line(&format!(
+                        "{} files read, {} found",
+                        HumanCount(written),
+                        HumanCount(found)
+                    ));
                 }
             }
         }
@@ -93,7 +107,11 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     let cancel = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // The second signal ends the program at once; what was committed stays.
-        signal_hook::flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED.into(), Arc::clone(&cancel))?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            EXIT_INTERRUPTED.into(),
+            Arc::clone(&cancel),
+        )?;
         signal_hook::flag::register(signal, Arc::clone(&cancel))?;
     }
     let mut store = Store::create(&args.db)?;
@@ -121,7 +139,11 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
 }
 
 fn print_summary(report: &ScanReport, db: &Path) {
-    let head = if report.cancelled { "Interrupted" } else { "Scanned" };
+    let head = if report.cancelled {
+        "Interrupted"
+    } else {
+        "Scanned"
+    };
     let elapsed = report.elapsed;
     let took = if elapsed < Duration::from_secs(60) {
         format!("{:.1} s", elapsed.as_secs_f64())
@@ -144,12 +166,21 @@ fn print_summary(report: &ScanReport, db: &Path) {
         HumanCount(report.scan_opens),
         HumanCount(report.scan_preads),
     );
-    let failures = report.failures.iter().map(|(failure, found)| (failure.as_str(), found));
+    let failures = report
+        .failures
+        .iter()
+        .map(|(failure, found)| (failure.as_str(), found));
     print_occurrences("Failed", failures);
-    let warnings = report.warnings.iter().map(|(warning, found)| (warning.as_str(), found));
+    let warnings = report
+        .warnings
+        .iter()
+        .map(|(warning, found)| (warning.as_str(), found));
     print_occurrences("Noted", warnings);
     if report.cancelled {
-        println!("What was read is kept in {}; the next scan goes on from there", db.display());
+        println!(
+            "What was read is kept in {}; the next scan goes on from there",
+            db.display()
+        );
     }
 }
 
