@@ -8,7 +8,7 @@ fn backing_bytes() -> Vec<u8> {
 }
 
 fn blob_bytes() -> Vec<u8> {
-    (0..512u64).map(|i| (255 - i % 253) as u8).collect()
+    (0..=255u8).rev().cycle().take(512).collect()
 }
 
 fn gather(layout: &Layout, range: Range<u64>) -> Vec<u8> {
