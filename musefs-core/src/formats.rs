@@ -9,7 +9,24 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{BlobId, LayoutError};
+use crate::layout::{BlobId, Layout, LayoutError};
+
+mod apev2;
+mod assembly;
+mod flac;
+mod id3v2;
+mod mp3;
+mod mpeg;
+mod other;
+mod region;
+mod sniff;
+mod text;
+mod trailer;
+mod vocabulary;
+mod vorbis_comment;
+
+pub use flac::FlacStructure;
+pub use mp3::Mp3Structure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
 pub const PROBE_VERSION: u32 = 1;
@@ -44,6 +61,104 @@ pub enum Format {
     Adts,
     /// Has the extension of an audio file and content that nothing here recognises.
     Unrecognised,
+}
+
+impl Format {
+    /// Every format, in the order of the documentation's table.
+    pub const ALL: [Self; 12] = [
+        Self::Flac,
+        Self::Mp3,
+        Self::Mp4,
+        Self::Ogg,
+        Self::Wav,
+        Self::Aiff,
+        Self::Ape,
+        Self::WavPack,
+        Self::Musepack,
+        Self::TrueAudio,
+        Self::Adts,
+        Self::Unrecognised,
+    ];
+
+    /// The name in the store, in metrics and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Mp4 => "mp4",
+            Self::Ogg => "ogg",
+            Self::Wav => "wav",
+            Self::Aiff => "aiff",
+            Self::Ape => "ape",
+            Self::WavPack => "wavpack",
+            Self::Musepack => "musepack",
+            Self::TrueAudio => "trueaudio",
+            Self::Adts => "adts",
+            Self::Unrecognised => "unrecognised",
+        }
+    }
+
+    /// The format of that name, the inverse of [`Format::as_str`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+
+    /// Whether files of this format can be served with fresh metadata; the others are served as they are.
+    pub fn has_synthesizer(self) -> bool {
+        matches!(self, Self::Flac | Self::Mp3)
+    }
+
+    /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        AUDIO_EXTENSIONS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(extension))
+            .and_then(|(_, format)| *format)
+    }
+}
+
+/// The extensions, in lower case, of files that a scan takes for audio, and the format that each promises. Those without
+/// a format are listed and served as they are.
+pub const AUDIO_EXTENSIONS: [(&str, Option<Format>); 32] = [
+    ("flac", Some(Format::Flac)),
+    ("mp3", Some(Format::Mp3)),
+    ("mp2", Some(Format::Mp3)),
+    ("mp1", Some(Format::Mp3)),
+    ("mpga", Some(Format::Mp3)),
+    ("m4a", Some(Format::Mp4)),
+    ("m4b", Some(Format::Mp4)),
+    ("m4r", Some(Format::Mp4)),
+    ("mp4", Some(Format::Mp4)),
+    ("ogg", Some(Format::Ogg)),
+    ("oga", Some(Format::Ogg)),
+    ("opus", Some(Format::Ogg)),
+    ("spx", Some(Format::Ogg)),
+    ("wav", Some(Format::Wav)),
+    ("wave", Some(Format::Wav)),
+    ("bwf", Some(Format::Wav)),
+    ("aiff", Some(Format::Aiff)),
+    ("aif", Some(Format::Aiff)),
+    ("aifc", Some(Format::Aiff)),
+    ("ape", Some(Format::Ape)),
+    ("wv", Some(Format::WavPack)),
+    ("mpc", Some(Format::Musepack)),
+    ("mp+", Some(Format::Musepack)),
+    ("tta", Some(Format::TrueAudio)),
+    ("aac", Some(Format::Adts)),
+    ("wma", None),
+    ("dsf", None),
+    ("dff", None),
+    ("mka", None),
+    ("caf", None),
+    ("ac3", None),
+    ("dts", None),
+];
+
+/// Whether a file with this extension (the bytes after the last dot, any case) belongs into the tree.
+pub fn is_audio_extension(extension: &[u8]) -> bool {
+    AUDIO_EXTENSIONS
+        .iter()
+        .any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(extension))
 }
 
 /// A run of bytes of the backing file.
@@ -166,6 +281,35 @@ pub enum Failure {
     OverLimit,
 }
 
+impl Failure {
+    /// Every failure that a probe can report.
+    pub const ALL: [Self; 5] = [
+        Self::Empty,
+        Self::Unrecognised,
+        Self::Malformed,
+        Self::Truncated,
+        Self::OverLimit,
+    ];
+
+    /// The name in the store, in metrics and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Unrecognised => "unrecognised",
+            Self::Malformed => "malformed",
+            Self::Truncated => "truncated",
+            Self::OverLimit => "over_limit",
+        }
+    }
+
+    /// The failure of that name, the inverse of [`Failure::as_str`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|failure| failure.as_str() == name)
+    }
+}
+
 /// What a probe learned of a file: plain data, ready for the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -185,6 +329,30 @@ pub struct Probe {
     pub failure: Option<Failure>,
     /// Things worth a line in the scan's report that cost at most one field each.
     pub warnings: Vec<Warning>,
+}
+
+impl Probe {
+    /// The answer for a file that could not be taken apart.
+    fn failed(format: Format, failure: Failure) -> Self {
+        Self {
+            failure: Some(failure),
+            ..Self::as_is(format)
+        }
+    }
+
+    /// A file of `format` that is served as it is, with nothing known of it yet.
+    fn as_is(format: Format) -> Self {
+        Self {
+            format,
+            structure: Structure::AsIs,
+            tags: Vec::new(),
+            art: Vec::new(),
+            items: Vec::new(),
+            properties: AudioProperties::default(),
+            failure: None,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// Something odd in a file that did not keep it from being read.
@@ -214,6 +382,35 @@ pub enum Warning {
 pub enum Structure {
     /// Served as it is: one range.
     AsIs,
+    /// A FLAC file whose metadata can be written anew.
+    Flac(FlacStructure),
+    /// An MPEG audio file whose metadata can be written anew.
+    Mp3(Mp3Structure),
+}
+
+/// A stored structure is not one of this version of musefs.
+#[derive(Debug, thiserror::Error)]
+#[error("not a structure of this version: {0}")]
+pub struct StructureError(#[from] postcard::Error);
+
+impl Structure {
+    /// The structure as one value for the store.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("plain data in memory always encodes")
+    }
+
+    /// The structure that [`Structure::to_bytes`] made.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or of another [`PROBE_VERSION`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StructureError> {
+        let (structure, rest) = postcard::take_from_bytes(bytes)?;
+        if rest.is_empty() {
+            Ok(structure)
+        } else {
+            Err(postcard::Error::DeserializeBadEncoding.into())
+        }
+    }
 }
 
 /// The bytes of a file that were read so far, for a probe that does no I/O itself.
@@ -314,179 +511,73 @@ pub enum SynthesisError {
         /// The container's limit in bytes.
         max: u64,
     },
+    /// A kept item has a name that its container cannot write.
+    #[error("{native:?} names no item of this format")]
+    BadItem {
+        /// The item's native name.
+        native: String,
+    },
     /// The ranges do not fit the backing file.
     #[error(transparent)]
     Layout(#[from] LayoutError),
 }
 
-impl Format {
-    /// Every format, in the order of the table.
-    pub const ALL: [Self; 12] = [
-        Self::Flac,
-        Self::Mp3,
-        Self::Mp4,
-        Self::Ogg,
-        Self::Wav,
-        Self::Aiff,
-        Self::Ape,
-        Self::WavPack,
-        Self::Musepack,
-        Self::TrueAudio,
-        Self::Adts,
-        Self::Unrecognised,
-    ];
-
-    /// The name in the store, in metrics and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flac => "flac",
-            Self::Mp3 => "mp3",
-            Self::Mp4 => "mp4",
-            Self::Ogg => "ogg",
-            Self::Wav => "wav",
-            Self::Aiff => "aiff",
-            Self::Ape => "ape",
-            Self::WavPack => "wavpack",
-            Self::Musepack => "musepack",
-            Self::TrueAudio => "trueaudio",
-            Self::Adts => "adts",
-            Self::Unrecognised => "unrecognised",
-        }
-    }
-
-    /// The format of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == name)
-    }
-}
-
-impl Failure {
-    /// Every failure.
-    pub const ALL: [Self; 5] = [
-        Self::Empty,
-        Self::Unrecognised,
-        Self::Malformed,
-        Self::Truncated,
-        Self::OverLimit,
-    ];
-
-    /// The name in the store, in metrics and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Unrecognised => "unrecognised",
-            Self::Malformed => "malformed",
-            Self::Truncated => "truncated",
-            Self::OverLimit => "over_limit",
-        }
-    }
-
-    /// The failure of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|failure| failure.as_str() == name)
-    }
-}
-
-impl Structure {
-    /// As kept in the store.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_stdvec(self).expect("plain data is serialised into memory")
-    }
-
-    /// From what the store kept.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, postcard::Error> {
-        postcard::from_bytes(bytes)
-    }
-}
-
-/// Whether a file with this extension (any case) is listed.
-pub fn is_audio_extension(extension: &[u8]) -> bool {
-    ["flac", "mp3", "m4a", "ogg", "wav"]
-        .iter()
-        .any(|known| known.as_bytes().eq_ignore_ascii_case(extension))
-}
-
-/// FLAC by its magic, comments and pictures; anything else is not recognised.
+/// Takes a file apart by what was fetched of it. `extension` is a hint without its dot, in any case.
+///
+/// A file that cannot be taken apart is an ordinary answer: [`Probe::failure`] says why, its structure is
+/// [`Structure::AsIs`], and its format is still told where it was recognised. Neither embedded pictures nor the bodies of
+/// kept items are asked for.
+///
+/// # Errors
+/// The range of the file to fetch before asking again: never empty, within the file, and never one that was fetched as
+/// one block before, so that asking again always gets further.
 pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<u64>> {
-    let _ = extension;
-    let mut probe = Probe {
-        format: Format::Unrecognised,
-        structure: Structure::AsIs,
-        tags: Vec::new(),
-        art: Vec::new(),
-        items: Vec::new(),
-        properties: AudioProperties::default(),
-        failure: None,
-        warnings: Vec::new(),
-    };
-    match flac(fetched, &mut probe) {
-        Ok(()) => Ok(probe),
-        Err(Stop::NeedMore(range)) => Err(range),
+    let sniffed = match sniff::sniff(fetched, extension) {
+        Ok(sniffed) => sniffed,
+        Err(Stop::NeedMore(range)) => return Err(range),
         Err(Stop::Broken(failure)) => {
-            probe.failure = Some(failure);
-            Ok(probe)
-        }
-    }
-}
-
-fn flac(fetched: &Fetched, probe: &mut Probe) -> Result<(), Stop> {
-    if fetched.file_len() == 0 {
-        return Err(Stop::Broken(Failure::Empty));
-    }
-    if fetched.file_len() < 4 || fetched.get(0, 4)? != b"fLaC" {
-        return Err(Stop::Broken(Failure::Unrecognised));
-    }
-    probe.format = Format::Flac;
-    let mut at = 4;
-    loop {
-        let head = fetched.get(at, 4)?;
-        let (kind, last) = (head[0] & 0x7f, head[0] & 0x80 != 0);
-        let len = u32::from_be_bytes([0, head[1], head[2], head[3]]);
-        at += 4;
-        if kind == 4 {
-            let body = fetched.get(at, len as usize)?;
-            let number = |at: usize| {
-                u32::from_le_bytes(body[at..at + 4].try_into().expect("four bytes")) as usize
-            };
-            let mut cursor = 4 + number(0);
-            let count = number(cursor);
-            cursor += 4;
-            for _ in 0..count {
-                let len = number(cursor);
-                let text = String::from_utf8_lossy(&body[cursor + 4..cursor + 4 + len]);
-                cursor += 4 + len;
-                if let Some((key, value)) = text.split_once('=') {
-                    probe.tags.push(Tag {
-                        key: key.to_lowercase(),
-                        value: value.into(),
-                    });
+            let promised = extension.and_then(Format::from_extension);
+            let format = match promised {
+                Some(format) if failure != Failure::Empty && failure != Failure::Unrecognised => {
+                    format
                 }
-            }
-        } else if kind == 6 {
-            probe.art.push(Art {
-                picture_type: 3,
-                mime: "image/png".into(),
-                description: String::new(),
-                width: 0,
-                height: 0,
-                depth: 0,
-                colors: 0,
-                source: Source::Backing(ByteRange {
-                    offset: at + 41,
-                    len: u64::from(len) - 41,
-                }),
-            });
+                _ => Format::Unrecognised,
+            };
+            return Ok(Probe::failed(format, failure));
         }
-        at += u64::from(len);
-        if last {
-            return Ok(());
-        }
+    };
+    let format = sniffed.format;
+    let parsed = match format {
+        Format::Flac => flac::probe(fetched, &sniffed),
+        Format::Mp3 => mp3::probe(fetched, &sniffed),
+        _ => other::probe(fetched, &sniffed),
+    };
+    let mut probe = match parsed {
+        Ok(probe) => probe,
+        Err(Stop::NeedMore(range)) => return Err(range),
+        Err(Stop::Broken(failure)) => Probe::failed(format, failure),
+    };
+    let promised = extension.and_then(Format::from_extension);
+    if promised.is_some_and(|promised| promised != format) {
+        probe
+            .warnings
+            .push(Warning::ExtensionMismatch { content: format });
+    }
+    Ok(probe)
+}
+
+/// Lays out the served file of a track, from stored rows alone.
+///
+/// # Errors
+/// When an item is larger than its container can say, has a name that it cannot write, or a range lies outside the backing
+/// file (the row is older than the file).
+pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
+    match desired.structure {
+        Structure::AsIs => Ok(Layout::whole_file(desired.backing_len)),
+        Structure::Flac(structure) => flac::synthesize(structure, desired),
+        Structure::Mp3(structure) => mp3::synthesize(structure, desired),
     }
 }
 
-/// The whole file.
-pub fn synthesize(desired: &Desired<'_>) -> Result<crate::layout::Layout, SynthesisError> {
-    Ok(crate::layout::Layout::whole_file(desired.backing_len))
-}
+#[cfg(test)]
+mod tests;

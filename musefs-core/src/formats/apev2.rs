@@ -1,0 +1,250 @@
+//! `APEv2` tags (Hydrogenaudio wiki: "`APEv2` specification", "APE Tags Header", "APE Tag Item").
+//!
+//! Text items are decoded; binary items are recorded as ranges and never read.
+
+use super::region::{Region, ahead};
+use super::text::{TextBudget, number_and_total, utf8_or_legacy};
+use super::vocabulary::{Claims, Family, total_of};
+use super::{Art, ByteRange, Failure, Fetched, OpaqueItem, Source, Stop, Tag, Warning};
+
+/// Length of a header or footer in bytes.
+pub(super) const FOOTER_BYTES: u64 = 32;
+
+/// Largest tag in bytes.
+const TAG_BYTES_MAX: u64 = 256 << 20;
+
+/// Most items of one tag.
+const ITEMS_MAX: u32 = 4096;
+
+/// Longest key in bytes, as the specification has it.
+const KEY_BYTES_MAX: usize = 255;
+
+/// Longest file name that stands in front of an embedded picture.
+const PICTURE_NAME_BYTES_MAX: usize = 1024;
+
+const HAS_HEADER: u32 = 1 << 31;
+const IS_HEADER: u32 = 1 << 29;
+const TYPE_MASK: u32 = 0b110;
+const TYPE_TEXT: u32 = 0b000;
+const TYPE_LOCATOR: u32 = 0b100;
+
+/// Where a tag lies, from its footer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// With header and footer.
+    pub(super) whole: ByteRange,
+    items: ByteRange,
+    count: u32,
+}
+
+/// What a tag holds.
+#[derive(Debug, Default)]
+pub(super) struct Ape {
+    /// Key by the vocabulary, or the item's own; with the item's own key beside it.
+    pub(super) tags: Vec<(Tag, String)>,
+    pub(super) art: Vec<Art>,
+    /// Binary and oversized items, by their own keys.
+    pub(super) items: Vec<OpaqueItem>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// The tag whose footer ends at `end`, or `None`.
+///
+/// # Errors
+/// `NeedMore`.
+pub(super) fn before(fetched: &Fetched, end: u64) -> Result<Option<Place>, Stop> {
+    let Some(start) = end.checked_sub(FOOTER_BYTES) else {
+        return Ok(None);
+    };
+    let footer = fetched.get(start, 32)?;
+    if &footer[..8] != b"APETAGEX" {
+        return Ok(None);
+    }
+    let size = u64::from(little_endian(&footer[12..16]));
+    let count = little_endian(&footer[16..20]);
+    let flags = little_endian(&footer[20..24]);
+    let header = if flags & HAS_HEADER == 0 {
+        0
+    } else {
+        FOOTER_BYTES
+    };
+    if flags & IS_HEADER != 0 || size < FOOTER_BYTES {
+        return Ok(None);
+    }
+    let Some(first) = end.checked_sub(size) else {
+        return Ok(None);
+    };
+    // A header that the footer promises and that does not fit was never written.
+    let whole = first.checked_sub(header).unwrap_or(first);
+    Ok(Some(Place {
+        whole: ByteRange {
+            offset: whole,
+            len: end - whole,
+        },
+        items: ByteRange {
+            offset: first,
+            len: size - FOOTER_BYTES,
+        },
+        count,
+    }))
+}
+
+/// Reads the items of a tag. An item that contradicts the tag's size ends the walk with a warning.
+///
+/// # Errors
+/// `NeedMore`.
+pub(super) fn read(fetched: &Fetched, place: Place) -> Result<Ape, Stop> {
+    let mut ape = Ape::default();
+    let warn = |ape: &mut Ape, field: &str, reason: &str| {
+        ape.warnings.push(Warning::BadField {
+            field: field.to_owned(),
+            reason: reason.to_owned(),
+        });
+    };
+    if place.items.len > TAG_BYTES_MAX || place.count > ITEMS_MAX {
+        warn(
+            &mut ape,
+            "APEv2",
+            "the tag is over the limit and was left out",
+        );
+        return Ok(ape);
+    }
+    let region = Region::new(fetched, place.items)?;
+    let mut budget = TextBudget::new();
+    let mut texts: Vec<(String, String)> = Vec::new();
+    let mut offset = 0;
+    for index in 0..place.count as usize {
+        let head = match read_head(&region, offset, index) {
+            Ok(head) => head,
+            Err(Stop::Broken(_)) => {
+                warn(&mut ape, "APEv2", "the tag ends within an item");
+                break;
+            }
+            Err(more) => return Err(more),
+        };
+        offset = head.value + head.len;
+        let key = head.key;
+        let is_text = matches!(head.flags & TYPE_MASK, TYPE_TEXT | TYPE_LOCATOR);
+        if is_text && budget.take(head.len) {
+            let len = usize::try_from(head.len).expect("within the text bounds");
+            let decoded = utf8_or_legacy(region.get(head.value, len, ahead(index))?);
+            if decoded.legacy {
+                ape.warnings
+                    .push(Warning::LegacyText { field: key.clone() });
+            }
+            texts.extend(
+                decoded
+                    .text
+                    .split('\0')
+                    .map(|value| (key.clone(), value.to_owned())),
+            );
+        } else if let Some(art) = read_art(&region, &key, head.value, head.len)? {
+            ape.art.push(art);
+        } else {
+            ape.items.push(OpaqueItem {
+                native: key,
+                flags: head.flags,
+                source: Source::Backing(region.range(head.value, head.len)),
+            });
+        }
+    }
+    let claims = Claims::new(Family::Ape, texts.iter().map(|(key, _)| key.as_str()));
+    for (native, value) in texts {
+        let key = claims
+            .key(&native)
+            .map_or_else(|| native.clone(), str::to_owned);
+        let mut push = |key: &str, value: &str| {
+            let tag = Tag {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            };
+            ape.tags.push((tag, native.clone()));
+        };
+        match total_of(&key) {
+            Some(total) => {
+                let (number, stated) = number_and_total(&value);
+                if !number.is_empty() || stated.is_none() {
+                    push(&key, number);
+                }
+                if let Some(stated) = stated.filter(|_| !claims.has(total)) {
+                    push(total, stated);
+                }
+            }
+            None => push(&key, &value),
+        }
+    }
+    Ok(ape)
+}
+
+struct Head {
+    key: String,
+    flags: u32,
+    value: u64,
+    len: u64,
+}
+
+fn read_head(region: &Region<'_>, offset: u64, index: usize) -> Result<Head, Stop> {
+    let malformed = Stop::Broken(Failure::Malformed);
+    let fixed = region.get(offset, 8, ahead(index))?;
+    let len = u64::from(little_endian(&fixed[..4]));
+    let flags = little_endian(&fixed[4..]);
+    let left = region.len() - (offset + 8);
+    let window = usize::try_from(left).map_or(KEY_BYTES_MAX, |left| left.min(KEY_BYTES_MAX)) + 1;
+    let window = window.min(usize::try_from(left).unwrap_or(usize::MAX));
+    let bytes = region.get(offset + 8, window, ahead(index))?;
+    let key_len = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .filter(|&len| len > 0)
+        .ok_or(malformed.clone())?;
+    let value = offset + 8 + key_len as u64 + 1;
+    if len > region.len() - value {
+        return Err(malformed);
+    }
+    Ok(Head {
+        key: utf8_or_legacy(&bytes[..key_len]).text,
+        flags,
+        value,
+        len,
+    })
+}
+
+/// A cover is a file name, a NUL, and the picture.
+fn read_art(region: &Region<'_>, key: &str, value: u64, len: u64) -> Result<Option<Art>, Stop> {
+    let picture_type = match key.to_ascii_lowercase().as_str() {
+        "cover art (front)" => 3,
+        "cover art (back)" => 4,
+        _ => return Ok(None),
+    };
+    let window = usize::try_from(len).map_or(PICTURE_NAME_BYTES_MAX, |len| {
+        len.min(PICTURE_NAME_BYTES_MAX)
+    });
+    let head = region.get(value, window, 0)?;
+    let Some(end) = head.iter().position(|&byte| byte == 0) else {
+        return Ok(None);
+    };
+    let name = utf8_or_legacy(&head[..end]).text;
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    let mime = match extension.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        _ => "image/jpeg",
+    };
+    let skip = end as u64 + 1;
+    Ok(Some(Art {
+        picture_type,
+        mime: mime.to_owned(),
+        description: name,
+        width: 0,
+        height: 0,
+        depth: 0,
+        colors: 0,
+        source: Source::Backing(region.range(value + skip, len - skip)),
+    }))
+}
+
+fn little_endian(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes(bytes.try_into().expect("four bytes"))
+}

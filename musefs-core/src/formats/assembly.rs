@@ -1,0 +1,76 @@
+//! Collects the bytes and ranges of new metadata in the order in which they are served.
+
+use super::{Source, SynthesisError};
+use crate::layout::{Layout, Segment};
+
+/// Segments in the making. Neighbouring bytes become one segment.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    done: Vec<Segment>,
+    bytes: Vec<u8>,
+    done_len: u64,
+}
+
+impl Assembly {
+    /// Appends bytes made in memory.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends a range of the backing file.
+    pub(super) fn backing(&mut self, offset: u64, len: u64) {
+        self.segment(Segment::Backing { offset, len });
+    }
+
+    /// Appends the bytes of a picture or of a kept item.
+    pub(super) fn source(&mut self, source: Source) {
+        self.segment(match source {
+            Source::Backing(range) => Segment::Backing {
+                offset: range.offset,
+                len: range.len,
+            },
+            Source::Blob { blob, len } => Segment::StoreBlob {
+                blob,
+                offset: 0,
+                len,
+            },
+        });
+    }
+
+    /// Appends everything that another assembly holds.
+    pub(super) fn append(&mut self, other: Self) {
+        let tail = other.bytes;
+        for segment in other.done {
+            match segment {
+                Segment::Inline(bytes) => self.bytes(&bytes),
+                segment => self.segment(segment),
+            }
+        }
+        self.bytes(&tail);
+    }
+
+    /// Length so far in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.done_len.saturating_add(self.bytes.len() as u64)
+    }
+
+    /// The layout of all that was appended, over a backing file of `backing_len` bytes.
+    pub(super) fn finish(mut self, backing_len: u64) -> Result<Layout, SynthesisError> {
+        self.flush();
+        Ok(Layout::new(self.done, backing_len)?)
+    }
+
+    fn segment(&mut self, segment: Segment) {
+        self.flush();
+        self.done_len = self.done_len.saturating_add(segment.len());
+        self.done.push(segment);
+    }
+
+    fn flush(&mut self) {
+        if !self.bytes.is_empty() {
+            self.done_len = self.done_len.saturating_add(self.bytes.len() as u64);
+            self.done
+                .push(Segment::Inline(std::mem::take(&mut self.bytes).into()));
+        }
+    }
+}

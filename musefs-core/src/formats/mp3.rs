@@ -1,0 +1,227 @@
+//! MPEG audio files: `ID3v2` in front, frames, and whatever taggers put behind them.
+//!
+//! Served as one `ID3v2.4` tag and the frames from the first one (a Xing, Info or VBRI frame included) to the last.
+
+use serde::{Deserialize, Serialize};
+
+use super::id3v2::{self, Id3v2, Origin, Rewrite};
+use super::mpeg::{self, Header};
+use super::sniff::Sniffed;
+use super::text::TEXT_VALUE_BYTES_MAX;
+use super::trailer::{self, Trailers};
+use super::vocabulary::{Family, native_name};
+use super::{
+    AudioProperties, ByteRange, Desired, Failure, Fetched, Format, Probe, Stop, Structure,
+    SynthesisError, Tag, Warning, apev2,
+};
+use crate::layout::Layout;
+
+/// How far behind the tags the first frame is looked for, in bytes, one step after the other.
+const JUNK_BYTES_STEPS: [u64; 3] = [8 << 10, 64 << 10, 1 << 20];
+
+/// How many frames must follow the first one for it to count.
+const FOLLOWING_FRAMES: usize = 2;
+
+/// How an MPEG audio file is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mp3Structure {
+    audio: ByteRange,
+    origins: Vec<Origin>,
+    rewrites: Vec<Rewrite>,
+}
+
+/// The frames of a file, and what is behind them.
+#[derive(Debug)]
+pub(super) struct Stream {
+    first: u64,
+    header: Header,
+    trailers: Trailers,
+}
+
+/// Finds the MPEG stream in what follows `start`: at once, or also behind junk when `search` says so.
+///
+/// # Errors
+/// `NeedMore`.
+pub(super) fn find(fetched: &Fetched, start: u64, search: bool) -> Result<Option<Stream>, Stop> {
+    let left = fetched.file_len() - start;
+    if left < mpeg::HEADER_BYTES as u64 {
+        return Ok(None);
+    }
+    let at_start = Header::parse(fetched.get(start, mpeg::HEADER_BYTES)?);
+    if at_start.is_none() && !search {
+        return Ok(None);
+    }
+    let trailers = trailer::find(fetched, start)?;
+    let left = trailers.audio_end - start;
+    for step in JUNK_BYTES_STEPS {
+        let window = left.min(step);
+        let len = usize::try_from(window).expect("at most the longest step");
+        let bytes = fetched.get(start, len)?;
+        let found = mpeg::find_first(bytes, window == left, FOLLOWING_FRAMES)
+            .filter(|(skip, _)| search || *skip == 0);
+        if let Some((skip, header)) = found {
+            return Ok(Some(Stream {
+                first: start + skip as u64,
+                header,
+                trailers,
+            }));
+        }
+        if window == left || !search {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Takes an MPEG audio file apart. The first `ID3v2` tag counts; later ones, `APEv2`, Lyrics3 and `ID3v1` give what it
+/// does not have, in that order.
+///
+/// # Errors
+/// `NeedMore`, or `Broken` when an `ID3v2` tag is over a limit.
+pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop> {
+    let stream = sniffed
+        .stream
+        .as_ref()
+        .ok_or(Stop::Broken(Failure::Malformed))?;
+    let trailers = &stream.trailers;
+    let mut tag = Id3v2::default();
+    for place in sniffed.id3v2.iter().chain(&trailers.id3v2) {
+        tag.add(id3v2::read(fetched, *place)?);
+    }
+    if let Some(place) = trailers.ape {
+        tag.add_ape(apev2::read(fetched, place)?);
+    }
+    let behind = trailer::read_tags(fetched, trailers, &mut tag.warnings)?;
+    tag.add_tags(behind, |_| None);
+    let audio = ByteRange {
+        offset: stream.first,
+        len: trailers.audio_end - stream.first,
+    };
+    let properties = properties(fetched, &stream.header, audio)?;
+    Ok(Probe {
+        structure: Structure::Mp3(Mp3Structure {
+            audio,
+            origins: tag.origins,
+            rewrites: tag.rewrites,
+        }),
+        tags: tag.tags,
+        art: tag.art,
+        items: tag.items,
+        properties,
+        warnings: tag.warnings,
+        ..Probe::as_is(Format::Mp3)
+    })
+}
+
+/// Lays out the served file.
+///
+/// # Errors
+/// When a frame or the tag is too large, or a range is outside the backing file.
+pub(super) fn synthesize(
+    structure: &Mp3Structure,
+    desired: &Desired<'_>,
+) -> Result<Layout, SynthesisError> {
+    let mut served = id3v2::write(desired, &structure.origins, &structure.rewrites)?;
+    served.backing(structure.audio.offset, structure.audio.len);
+    served.finish(desired.backing_len)
+}
+
+fn properties(
+    fetched: &Fetched,
+    header: &Header,
+    audio: ByteRange,
+) -> Result<AudioProperties, Stop> {
+    let len = usize::try_from(audio.len).map_or(mpeg::FIRST_FRAME_BYTES, |len| {
+        len.min(mpeg::FIRST_FRAME_BYTES)
+    });
+    let first = fetched.get(audio.offset, len)?;
+    let bits = u128::from(audio.len) * 8;
+    let rate = u128::from(header.sample_rate_hz);
+    let stated_ms = mpeg::stated_frames(header, first)
+        .map(|frames| u128::from(frames) * u128::from(header.samples) * 1000 / rate)
+        .filter(|&ms| ms > 0);
+    // Without a stated number of frames, every frame is taken to be like the first.
+    let bitrate = match stated_ms {
+        Some(ms) => Some(bits * 1000 / ms),
+        None => Some(u128::from(header.bitrate_bps)).filter(|&bitrate| bitrate > 0),
+    };
+    let duration_ms = stated_ms.or_else(|| bitrate.map(|bitrate| bits * 1000 / bitrate));
+    Ok(AudioProperties {
+        duration_ms: duration_ms.and_then(|ms| u64::try_from(ms).ok()),
+        sample_rate_hz: Some(header.sample_rate_hz),
+        channels: Some(header.channels),
+        bits_per_sample: None,
+        bitrate_bps: bitrate.and_then(|bitrate| u32::try_from(bitrate).ok()),
+    })
+}
+
+impl Id3v2 {
+    /// Adds what another `ID3v2` tag has and this one does not.
+    fn add(&mut self, other: Self) {
+        let known = self.keys();
+        let is_new = |key: &String| !known.contains(key);
+        self.tags
+            .extend(other.tags.into_iter().filter(|tag| is_new(&tag.key)));
+        self.origins.extend(
+            other
+                .origins
+                .into_iter()
+                .filter(|origin| is_new(&origin.key)),
+        );
+        if self.art.is_empty() {
+            self.art = other.art;
+        }
+        let natives: Vec<String> = self.items.iter().map(|item| item.native.clone()).collect();
+        self.items.extend(
+            other
+                .items
+                .into_iter()
+                .filter(|item| !natives.contains(&item.native)),
+        );
+        self.rewrites.extend(other.rewrites);
+        self.warnings.extend(other.warnings);
+    }
+
+    /// Adds what an `APEv2` tag has and this one does not. Binary items have no place in `ID3v2`.
+    fn add_ape(&mut self, ape: apev2::Ape) {
+        let natives: Vec<String> = ape.tags.iter().map(|(_, native)| native.clone()).collect();
+        let tags = ape.tags.into_iter().map(|(tag, _)| tag).collect();
+        self.add_tags(tags, |key| {
+            let is_native = natives.iter().any(|native| native == key);
+            (is_native && native_name(key, Family::Id3).is_none()).then(|| format!("TXXX:{key}"))
+        });
+        if self.art.is_empty() {
+            self.art = ape.art;
+        }
+        self.warnings.extend(ape.warnings);
+        for item in ape.items {
+            let reason = if item.source.len() > TEXT_VALUE_BYTES_MAX {
+                "an APEv2 item over the limit was left out"
+            } else {
+                "a binary APEv2 item has no place in ID3v2 and was left out"
+            };
+            self.warnings.push(Warning::BadField {
+                field: item.native,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    /// Adds tags under keys that this tag does not have, each under the name that `rename` gives it.
+    fn add_tags(&mut self, tags: Vec<Tag>, rename: impl Fn(&str) -> Option<String>) {
+        let known = self.keys();
+        for mut tag in tags {
+            if let Some(key) = rename(&tag.key) {
+                tag.key = key;
+            }
+            let is_known = known.iter().any(|key| key.eq_ignore_ascii_case(&tag.key));
+            if !is_known {
+                self.tags.push(tag);
+            }
+        }
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.tags.iter().map(|tag| tag.key.clone()).collect()
+    }
+}

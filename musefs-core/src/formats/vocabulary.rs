@@ -1,0 +1,210 @@
+//! The one table of tag keys: the name that musefs gives a field, and the names that each family of tags has for it.
+//!
+//! The first name of a family is the one that is written; the others are read as the same field where the first one is
+//! absent from the file, and else keep their own name. The names follow `MusicBrainz` Picard's mapping of tags, which other
+//! taggers share. Whatever is not in the table goes under its native name.
+
+use std::collections::HashMap;
+
+/// A family of tags with its own names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Vorbis comments (FLAC, Ogg), names in upper case.
+    Vorbis,
+    /// `ID3v2.4` frames: a frame id, or `TXXX:` with the description, `TIPL:` with the role; `TRCK/` and `TPOS/` are the
+    /// totals in those frames.
+    Id3,
+    /// `APEv2` items.
+    Ape,
+}
+
+/// One row: key, Vorbis names, `ID3v2` names, `APEv2` names.
+type Row = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+/// The owner of the UFID frame that holds a `MusicBrainz` recording id.
+pub(super) const MUSICBRAINZ_OWNER: &str = "http://musicbrainz.org";
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    ("title", &["TITLE"], &["TIT2"], &["Title"]),
+    ("artist", &["ARTIST"], &["TPE1"], &["Artist"]),
+    ("artists", &["ARTISTS"], &["TXXX:ARTISTS"], &["Artists"]),
+    ("album", &["ALBUM"], &["TALB"], &["Album"]),
+    ("albumartist", &["ALBUMARTIST", "ALBUM ARTIST", "ALBUM_ARTIST"], &["TPE2", "TXXX:ALBUMARTIST", "TXXX:ALBUM ARTIST"], &["Album Artist", "AlbumArtist"]),
+    ("composer", &["COMPOSER"], &["TCOM"], &["Composer"]),
+    ("conductor", &["CONDUCTOR"], &["TPE3"], &["Conductor"]),
+    ("lyricist", &["LYRICIST"], &["TEXT"], &["Lyricist"]),
+    ("writer", &["WRITER"], &["TXXX:Writer"], &["Writer"]),
+    ("genre", &["GENRE"], &["TCON"], &["Genre"]),
+    ("date", &["DATE", "YEAR"], &["TDRC", "TXXX:DATE", "TXXX:YEAR"], &["Year", "Date"]),
+    ("originaldate", &["ORIGINALDATE"], &["TDOR"], &["OriginalDate"]),
+    ("originalyear", &["ORIGINALYEAR"], &["TXXX:originalyear"], &["ORIGINALYEAR"]),
+    ("releasedate", &["RELEASEDATE"], &["TDRL"], &["RELEASEDATE"]),
+    ("track", &["TRACKNUMBER", "TRACK"], &["TRCK"], &["Track"]),
+    ("tracktotal", &["TRACKTOTAL", "TOTALTRACKS"], &["TRCK/", "TXXX:TRACKTOTAL", "TXXX:TOTALTRACKS"], &["TRACKTOTAL", "TOTALTRACKS"]),
+    ("disc", &["DISCNUMBER", "DISC"], &["TPOS"], &["Disc"]),
+    ("disctotal", &["DISCTOTAL", "TOTALDISCS"], &["TPOS/", "TXXX:DISCTOTAL", "TXXX:TOTALDISCS"], &["DISCTOTAL", "TOTALDISCS"]),
+    ("discsubtitle", &["DISCSUBTITLE"], &["TSST"], &["DiscSubtitle"]),
+    ("comment", &["COMMENT", "DESCRIPTION"], &["COMM"], &["Comment"]),
+    ("grouping", &["GROUPING"], &["TIT1", "GRP1"], &["Grouping"]),
+    ("subtitle", &["SUBTITLE"], &["TIT3"], &["Subtitle"]),
+    ("label", &["LABEL", "ORGANIZATION", "PUBLISHER"], &["TPUB"], &["Label", "Publisher"]),
+    ("catalognumber", &["CATALOGNUMBER"], &["TXXX:CATALOGNUMBER"], &["CatalogNumber", "Catalog"]),
+    ("barcode", &["BARCODE", "UPC"], &["TXXX:BARCODE"], &["Barcode", "EAN/UPC"]),
+    ("isrc", &["ISRC"], &["TSRC"], &["ISRC"]),
+    ("media", &["MEDIA"], &["TMED"], &["Media"]),
+    ("language", &["LANGUAGE"], &["TLAN"], &["Language"]),
+    ("copyright", &["COPYRIGHT"], &["TCOP"], &["Copyright"]),
+    ("license", &["LICENSE"], &["TXXX:LICENSE"], &["LICENSE"]),
+    ("encodedby", &["ENCODEDBY", "ENCODED-BY", "ENCODED_BY"], &["TENC"], &["EncodedBy"]),
+    ("encoder", &["ENCODER"], &["TSSE"], &["Encoder"]),
+    ("encodersettings", &["ENCODERSETTINGS"], &["TXXX:ENCODERSETTINGS"], &["EncoderSettings"]),
+    ("bpm", &["BPM", "TEMPO"], &["TBPM"], &["BPM"]),
+    ("key", &["KEY", "INITIALKEY"], &["TKEY"], &["KEY"]),
+    ("mood", &["MOOD"], &["TMOO"], &["Mood"]),
+    ("lyrics", &["LYRICS", "UNSYNCEDLYRICS", "UNSYNCED LYRICS"], &["USLT"], &["Lyrics"]),
+    ("compilation", &["COMPILATION"], &["TCMP"], &["Compilation"]),
+    ("rating", &["RATING"], &["TXXX:RATING"], &["Rating"]),
+    ("titlesort", &["TITLESORT"], &["TSOT", "XSOT"], &["TITLESORT"]),
+    ("artistsort", &["ARTISTSORT"], &["TSOP", "XSOP"], &["ARTISTSORT"]),
+    ("albumsort", &["ALBUMSORT"], &["TSOA", "XSOA"], &["ALBUMSORT"]),
+    ("albumartistsort", &["ALBUMARTISTSORT"], &["TSO2", "TXXX:ALBUMARTISTSORT"], &["ALBUMARTISTSORT"]),
+    ("composersort", &["COMPOSERSORT"], &["TSOC", "TXXX:COMPOSERSORT"], &["COMPOSERSORT"]),
+    ("releasetype", &["RELEASETYPE"], &["TXXX:MusicBrainz Album Type", "TXXX:RELEASETYPE"], &["MUSICBRAINZ_ALBUMTYPE"]),
+    ("releasestatus", &["RELEASESTATUS"], &["TXXX:MusicBrainz Album Status", "TXXX:RELEASESTATUS"], &["MUSICBRAINZ_ALBUMSTATUS"]),
+    ("releasecountry", &["RELEASECOUNTRY"], &["TXXX:MusicBrainz Album Release Country", "TXXX:RELEASECOUNTRY"], &["RELEASECOUNTRY"]),
+    ("script", &["SCRIPT"], &["TXXX:SCRIPT"], &["Script"]),
+    ("asin", &["ASIN"], &["TXXX:ASIN"], &["ASIN"]),
+    ("musicbrainz_trackid", &["MUSICBRAINZ_TRACKID"], &["UFID:http://musicbrainz.org", "TXXX:MUSICBRAINZ_TRACKID"], &["MUSICBRAINZ_TRACKID"]),
+    ("musicbrainz_releasetrackid", &["MUSICBRAINZ_RELEASETRACKID"], &["TXXX:MusicBrainz Release Track Id", "TXXX:MUSICBRAINZ_RELEASETRACKID"], &["MUSICBRAINZ_RELEASETRACKID"]),
+    ("musicbrainz_albumid", &["MUSICBRAINZ_ALBUMID"], &["TXXX:MusicBrainz Album Id", "TXXX:MUSICBRAINZ_ALBUMID"], &["MUSICBRAINZ_ALBUMID"]),
+    ("musicbrainz_artistid", &["MUSICBRAINZ_ARTISTID"], &["TXXX:MusicBrainz Artist Id", "TXXX:MUSICBRAINZ_ARTISTID"], &["MUSICBRAINZ_ARTISTID"]),
+    ("musicbrainz_albumartistid", &["MUSICBRAINZ_ALBUMARTISTID"], &["TXXX:MusicBrainz Album Artist Id", "TXXX:MUSICBRAINZ_ALBUMARTISTID"], &["MUSICBRAINZ_ALBUMARTISTID"]),
+    ("musicbrainz_releasegroupid", &["MUSICBRAINZ_RELEASEGROUPID"], &["TXXX:MusicBrainz Release Group Id", "TXXX:MUSICBRAINZ_RELEASEGROUPID"], &["MUSICBRAINZ_RELEASEGROUPID"]),
+    ("musicbrainz_workid", &["MUSICBRAINZ_WORKID"], &["TXXX:MusicBrainz Work Id", "TXXX:MUSICBRAINZ_WORKID"], &["MUSICBRAINZ_WORKID"]),
+    ("musicbrainz_discid", &["MUSICBRAINZ_DISCID"], &["TXXX:MusicBrainz Disc Id", "TXXX:MUSICBRAINZ_DISCID"], &["MUSICBRAINZ_DISCID"]),
+    ("acoustid_id", &["ACOUSTID_ID"], &["TXXX:Acoustid Id", "TXXX:ACOUSTID_ID"], &["ACOUSTID_ID"]),
+    ("acoustid_fingerprint", &["ACOUSTID_FINGERPRINT"], &["TXXX:Acoustid Fingerprint", "TXXX:ACOUSTID_FINGERPRINT"], &["ACOUSTID_FINGERPRINT"]),
+    ("replaygain_track_gain", &["REPLAYGAIN_TRACK_GAIN"], &["TXXX:REPLAYGAIN_TRACK_GAIN"], &["REPLAYGAIN_TRACK_GAIN"]),
+    ("replaygain_track_peak", &["REPLAYGAIN_TRACK_PEAK"], &["TXXX:REPLAYGAIN_TRACK_PEAK"], &["REPLAYGAIN_TRACK_PEAK"]),
+    ("replaygain_album_gain", &["REPLAYGAIN_ALBUM_GAIN"], &["TXXX:REPLAYGAIN_ALBUM_GAIN"], &["REPLAYGAIN_ALBUM_GAIN"]),
+    ("replaygain_album_peak", &["REPLAYGAIN_ALBUM_PEAK"], &["TXXX:REPLAYGAIN_ALBUM_PEAK"], &["REPLAYGAIN_ALBUM_PEAK"]),
+    ("website", &["WEBSITE"], &["WOAR"], &["Weblink"]),
+    ("remixer", &["REMIXER"], &["TPE4"], &["MixArtist"]),
+    ("producer", &["PRODUCER"], &["TIPL:producer"], &["Producer"]),
+    ("engineer", &["ENGINEER"], &["TIPL:engineer"], &["Engineer"]),
+    ("arranger", &["ARRANGER"], &["TIPL:arranger"], &["Arranger"]),
+    ("mixer", &["MIXER"], &["TIPL:mix"], &["Mixer"]),
+    ("djmixer", &["DJMIXER"], &["TIPL:DJ-mix"], &["DJMixer"]),
+    ("performer", &["PERFORMER"], &["TMCL"], &["Performer"]),
+    ("work", &["WORK"], &["TXXX:WORK"], &["WORK"]),
+    ("movement", &["MOVEMENTNAME", "MOVEMENT"], &["MVNM"], &["MOVEMENTNAME"]),
+    ("movementnumber", &["MOVEMENTNUMBER"], &["MVIN"], &["MOVEMENTNUMBER"]),
+    ("originalalbum", &["ORIGINALALBUM"], &["TOAL"], &["ORIGINALALBUM"]),
+    ("originalartist", &["ORIGINALARTIST"], &["TOPE"], &["Original Artist"]),
+    ("originalfilename", &["ORIGINALFILENAME"], &["TOFN"], &["ORIGINALFILENAME"]),
+];
+
+fn names(row: &Row, family: Family) -> &'static [&'static str] {
+    match family {
+        Family::Vorbis => row.1,
+        Family::Id3 => row.2,
+        Family::Ape => row.3,
+    }
+}
+
+/// The name that `family` writes for a vocabulary key.
+pub(super) fn native_name(key: &str, family: Family) -> Option<&'static str> {
+    TABLE
+        .iter()
+        .find(|row| row.0 == key)
+        .and_then(|row| names(row, family).first())
+        .copied()
+}
+
+/// The key of a native name (compared without case), and how far down the row's names it stands.
+fn find(native: &str, family: Family) -> Option<(&'static str, usize)> {
+    TABLE.iter().find_map(|row| {
+        names(row, family)
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(native))
+            .map(|rank| (row.0, rank))
+    })
+}
+
+/// Which of a file's native names stand for which key: of several names for one key, only the best does.
+#[derive(Debug)]
+pub(super) struct Claims {
+    family: Family,
+    ranks: HashMap<&'static str, usize>,
+}
+
+impl Claims {
+    /// Looks over all the native names of one tag.
+    pub(super) fn new<'a>(family: Family, natives: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut ranks = HashMap::new();
+        for (key, rank) in natives
+            .into_iter()
+            .filter_map(|native| find(native, family))
+        {
+            ranks
+                .entry(key)
+                .and_modify(|best: &mut usize| *best = rank.min(*best))
+                .or_insert(rank);
+        }
+        Self { family, ranks }
+    }
+
+    /// The vocabulary key that a native name stands for in this tag.
+    pub(super) fn key(&self, native: &str) -> Option<&'static str> {
+        find(native, self.family)
+            .filter(|(key, rank)| self.ranks.get(key) == Some(rank))
+            .map(|(key, _)| key)
+    }
+
+    /// Whether some name of the tag stands for the key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.ranks.contains_key(key)
+    }
+}
+
+/// The keys whose first value may carry a total (`1/12`), with the key of that total.
+pub(super) fn total_of(key: &str) -> Option<&'static str> {
+    match key {
+        "track" => Some("tracktotal"),
+        "disc" => Some("disctotal"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_and_no_native_name_stands_twice() {
+        let keys: HashSet<_> = TABLE.iter().map(|row| row.0).collect();
+        assert_eq!(keys.len(), TABLE.len());
+        for family in [Family::Vorbis, Family::Id3, Family::Ape] {
+            let mut seen = HashSet::new();
+            for name in TABLE.iter().flat_map(|row| names(row, family)) {
+                assert!(seen.insert(name.to_ascii_uppercase()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_alias_stands_for_its_key_only_without_the_first_name() {
+        let alone = Claims::new(Family::Vorbis, ["ALBUM ARTIST"]);
+        assert_eq!(alone.key("album artist"), Some("albumartist"));
+        let both = Claims::new(Family::Vorbis, ["ALBUM ARTIST", "ALBUMARTIST"]);
+        assert_eq!(both.key("ALBUM ARTIST"), None);
+        assert_eq!(both.key("ALBUMARTIST"), Some("albumartist"));
+    }
+}
