@@ -26,6 +26,7 @@ use self::report::Tally;
 pub use self::report::{
     Occurrences, Place, ScanFailure, ScanReport, ScanWarning, TargetFault, TargetProblem,
 };
+use crate::metrics::Metrics;
 use crate::mounts::Mounts;
 use crate::store::{Store, StoreError, now_ns};
 
@@ -104,6 +105,7 @@ pub enum ScanError {
 /// What the threads of one scan share.
 struct Shared<'a> {
     options: &'a ScanOptions,
+    metrics: &'a Metrics,
     progress: &'a dyn Progress,
     cancel: &'a AtomicBool,
     tally: Mutex<Tally>,
@@ -135,7 +137,8 @@ impl Shared<'_> {
 ///
 /// A target that cannot be scanned is named in the report while the others go on. When `cancel` becomes true the scan commits
 /// what it has and returns early, with `cancelled` set in its report; the next scan goes on from there. Tracks of the targets
-/// whose file is gone are marked missing, except beneath a directory that could not be read.
+/// whose file is gone are marked missing, except beneath a directory that could not be read. What reading costs is counted by
+/// `metrics`, which no other scan counts by at the same time.
 ///
 /// # Errors
 /// When no target can be scanned, or the store fails.
@@ -143,10 +146,12 @@ pub fn scan(
     store: &mut Store,
     targets: &[PathBuf],
     options: &ScanOptions,
+    metrics: &Metrics,
     progress: &dyn Progress,
     cancel: &AtomicBool,
 ) -> Result<ScanReport, ScanError> {
     let started = Instant::now();
+    let before = metrics.snapshot();
     let mounts = Mounts::of_this_process();
     let (scopes, problems) = targets::resolve(targets, &mounts);
     for problem in &problems {
@@ -160,6 +165,7 @@ pub fn scan(
     let plan = targets::plan(store, scopes)?;
     let shared = Shared {
         options,
+        metrics,
         progress,
         cancel,
         tally: Mutex::new(Tally::default()),
@@ -179,6 +185,7 @@ pub fn scan(
     }
 
     let tally = shared.tally.into_inner();
+    let counted = metrics.snapshot();
     let report = ScanReport {
         run,
         files_seen: walked.found,
@@ -192,9 +199,9 @@ pub fn scan(
         target_problems: problems,
         cancelled,
         elapsed: started.elapsed(),
-        scan_opens: written.cost.opens,
-        scan_preads: written.cost.preads,
-        scan_bytes_read: written.cost.bytes_read,
+        scan_opens: counted.scan_opens - before.scan_opens,
+        scan_preads: counted.scan_preads - before.scan_preads,
+        scan_bytes_read: counted.scan_bytes_read - before.scan_bytes_read,
     };
     let finished_ns = (!cancelled).then(now_ns);
     store.finish_scan_run(run, &report.counts(), &report.failure_counts(), finished_ns)?;

@@ -18,6 +18,7 @@ use super::walk::FileToProbe;
 use crate::formats::{
     self, AudioProperties, Desired, Failure, Fetched, Format, Probe, Structure, Warning,
 };
+use crate::metrics::Metrics;
 use crate::store::{Parts, Reading, Stamp, TrackFailure};
 
 /// Reads are rounded to multiples of this.
@@ -32,27 +33,10 @@ const PROBE_ROUNDS_MAX: u32 = 10_000;
 /// How often a file is read that changes while it is read.
 const ATTEMPTS_MAX: u32 = 2;
 
-/// What reading files cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cost {
-    pub(super) opens: u64,
-    pub(super) preads: u64,
-    pub(super) bytes_read: u64,
-}
-
-impl Cost {
-    pub(super) fn add(&mut self, other: Self) {
-        self.opens += other.opens;
-        self.preads += other.preads;
-        self.bytes_read += other.bytes_read;
-    }
-}
-
 /// A file that was read, or could not be.
 pub(super) struct Probed {
     pub(super) file: FileToProbe,
     pub(super) outcome: Outcome,
-    pub(super) cost: Cost,
 }
 
 pub(super) enum Outcome {
@@ -87,10 +71,10 @@ enum Answer {
 
 /// Reads and probes a file; tells of what is wrong with it.
 pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
-    let mut cost = Cost::default();
+    let metrics = shared.metrics;
     let mut outcome = Outcome::Changing;
     for _ in 0..ATTEMPTS_MAX {
-        outcome = match attempt(&file.path, &mut cost) {
+        outcome = match attempt(&file.path, metrics) {
             Err(Miss::Changed) => continue,
             Err(Miss::Io(error)) if error.kind() == io::ErrorKind::NotFound => Outcome::Vanished,
             Err(Miss::Io(error)) => {
@@ -115,17 +99,13 @@ pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
             "the file changed each time it was read",
         );
     }
-    Probed {
-        file,
-        outcome,
-        cost,
-    }
+    Probed { file, outcome }
 }
 
 /// Reads the file once. The stamp before and after must be the same to the last digit.
-fn attempt(path: &Path, cost: &mut Cost) -> Result<(Stamp, u64, Answer), Miss> {
+fn attempt(path: &Path, metrics: &Metrics) -> Result<(Stamp, u64, Answer), Miss> {
     let file = open(path)?;
-    cost.opens += 1;
+    metrics.scan_opens.increment();
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(Miss::Changed);
@@ -134,10 +114,10 @@ fn attempt(path: &Path, cost: &mut Cost) -> Result<(Stamp, u64, Answer), Miss> {
     let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
     let stamp = Stamp::of(&metadata);
     let mut fetched = Fetched::new(stamp.size);
-    let first = fetch(&file, &mut fetched, 0..stamp.size.min(1), cost)?;
+    let first = fetch(&file, &mut fetched, 0..stamp.size.min(1), metrics)?;
     let extension = path.extension().and_then(|extension| extension.to_str());
     let probe = |fetched: &Fetched| formats::probe(fetched, extension);
-    let answer = ask(&file, &mut fetched, cost, probe)?;
+    let answer = ask(&file, &mut fetched, metrics, probe)?;
     if Stamp::of(&file.metadata()?) != stamp {
         return Err(Miss::Changed);
     }
@@ -159,7 +139,7 @@ fn open(path: &Path) -> io::Result<File> {
 fn ask(
     file: &File,
     fetched: &mut Fetched,
-    cost: &mut Cost,
+    metrics: &Metrics,
     probe: impl Fn(&Fetched) -> Result<Probe, Range<u64>>,
 ) -> Result<Answer, Miss> {
     for _ in 0..PROBE_ROUNDS_MAX {
@@ -173,7 +153,7 @@ fn ask(
         if fetched.bytes().saturating_add(wanted) > PROBE_BYTES_MAX {
             return Ok(Answer::OverLimit);
         }
-        fetch(file, fetched, range, cost)?;
+        fetch(file, fetched, range, metrics)?;
     }
     Ok(Answer::OverLimit)
 }
@@ -183,7 +163,7 @@ fn fetch(
     file: &File,
     fetched: &mut Fetched,
     range: Range<u64>,
-    cost: &mut Cost,
+    metrics: &Metrics,
 ) -> Result<u64, Miss> {
     let start = range.start - range.start % BLOCK_BYTES;
     let file_len = fetched.file_len();
@@ -196,12 +176,12 @@ fn fetch(
     let mut bytes = vec![0; len];
     let mut filled = 0;
     while filled < len {
-        cost.preads += 1;
+        metrics.scan_preads.increment();
         match file.read_at(&mut bytes[filled..], start + filled as u64) {
             // The file is shorter than its stamp said.
             Ok(0) => return Err(Miss::Changed),
             Ok(read) => {
-                cost.bytes_read += read as u64;
+                metrics.scan_bytes_read.add(read as u64);
                 filled += read;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicU64;
 
 use tempfile::TempDir;
 
+use musefs_telemetry::Engine;
+
 use super::*;
 use crate::formats::{Failure, Format, synthesize};
 use crate::store::{TrackFailure, TrackId, TrackRow};
@@ -98,7 +100,15 @@ impl Library {
         progress: &dyn Progress,
         cancel: &AtomicBool,
     ) -> Result<ScanReport, ScanError> {
-        scan(&mut self.store, targets, &self.options, progress, cancel)
+        let metrics = Metrics::declare(&Engine::new()).expect("a new engine");
+        scan(
+            &mut self.store,
+            targets,
+            &self.options,
+            &metrics,
+            progress,
+            cancel,
+        )
     }
 
     /// All rows, by absolute path.

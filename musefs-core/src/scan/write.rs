@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::probe::{Cost, Outcome, Probed};
+use super::probe::{Outcome, Probed};
 use super::{Milestone, Shared};
 use crate::store::{Finding, Ingested, Store, StoreError, TrackId, now_ns};
 
@@ -24,7 +24,6 @@ pub(super) struct Written {
     pub(super) moved: HashSet<TrackId>,
     /// Rows whose file went away after the walk came upon it.
     pub(super) vanished: Vec<TrackId>,
-    pub(super) cost: Cost,
     files: u64,
 }
 
@@ -79,7 +78,6 @@ fn commit(
     let mut findings = Vec::with_capacity(batch.len());
     for probed in batch.iter() {
         let file = &probed.file;
-        written.cost.add(probed.cost);
         let (stamp, reading) = match &probed.outcome {
             Outcome::Read(stamp, reading) => (*stamp, Some(&**reading)),
             Outcome::Unreadable => (file.stamp, None),

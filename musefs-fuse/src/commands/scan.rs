@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use indicatif::{
     HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
 };
+use musefs_core::metrics::Metrics;
 use musefs_core::scan::{Milestone, Occurrences, Progress, ScanOptions, ScanReport, scan};
 use musefs_core::store::Store;
+use musefs_telemetry::Engine;
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -120,8 +123,16 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         force: args.force,
         follow_symlinks: args.follow_symlinks,
     };
+    let metrics = Metrics::declare(&Engine::new()).context("a metric of the core")?;
     let shown = Shown::new(args.quiet);
-    let report = scan(&mut store, &args.targets, &options, &shown, &cancel)?;
+    let report = scan(
+        &mut store,
+        &args.targets,
+        &options,
+        &metrics,
+        &shown,
+        &cancel,
+    )?;
     shown.bar.finish_and_clear();
     for problem in &report.target_problems {
         eprintln!("musefs: {problem}");
