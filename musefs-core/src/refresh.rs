@@ -385,3 +385,6 @@ impl Refresher {
 pub fn open_connections(path: &Path, count: usize) -> Result<Vec<Store>, StoreError> {
     (0..count).map(|_| Store::open(path)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -552,3 +552,6 @@ fn listed(tree: &Tree, index: NodeIndex, next: u64) -> ListedEntry<'_> {
         next,
     }
 }
+
+#[cfg(test)]
+mod tests;
