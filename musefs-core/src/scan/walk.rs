@@ -43,6 +43,9 @@ pub(super) struct Walked {
 /// Nobody takes files any more: the scan is over.
 struct Closed;
 
+/// Tracks, each with its file's inode, by size in bytes and mtime in nanoseconds.
+type ByStamp = HashMap<(u64, i64), Vec<(TrackId, u64)>>;
+
 struct Walker<'a> {
     plan: Plan,
     mounts: &'a Mounts,
@@ -53,7 +56,7 @@ struct Walker<'a> {
     unreadable: Vec<PathBuf>,
     /// The tracks not come upon yet, by size and mtime: a new file that is like one of them may be that one, renamed. Made
     /// when the first new file comes up, which in most scans after the first never happens.
-    by_stamp: Option<HashMap<(u64, i64), Vec<(TrackId, u64)>>>,
+    by_stamp: Option<ByStamp>,
     /// New files that are like a known track; whether that one is gone is known at the end.
     like_known: Vec<FileToProbe>,
 }

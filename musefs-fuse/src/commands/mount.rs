@@ -16,7 +16,7 @@ use musefs_core::template::{Fallbacks, Template, known_fields};
 use musefs_core::tree::{NodeIndex, NodeKind, Tree};
 use musefs_telemetry::Engine;
 use nix::unistd::{Group, User};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Failure;
@@ -392,7 +392,7 @@ enum Event {
 }
 
 fn watch_signals(events: Sender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     std::thread::Builder::new()
         .name("musefs-signal".into())
         .spawn(move || {
