@@ -82,7 +82,7 @@ impl Progress for Shown {
         }
         match milestone {
             Milestone::Walked { found } => {
-                self.line(&format!("found {} audio files", HumanCount(found)))
+                self.line(&format!("found {} audio files", HumanCount(found)));
             }
             Milestone::Committed { written } => {
                 let mut last = self.last_line.lock();
