@@ -207,7 +207,7 @@ fn tags_behind_the_audio_fill_the_gaps() {
         ("Cover Art (Front)", b"cover.png\0picture", binary),
         ("Blob", b"\0\x01", binary),
     ]);
-    let lyrics = b"LYRICSBEGININD0000200LYR00005words000032LYRICS200";
+    let lyrics = b"LYRICSBEGININD0000200LYR00005words000034LYRICS200";
     let bytes = [
         id3v2_tag(3, 0, &body),
         vec![0; 700],
