@@ -75,14 +75,14 @@ for title in Ebb Neap "Slack Water"; do
         "${tagged[@]}" -c:a flac -compression_level 8
 done
 
-# An album on two discs in MP3, with ID3v2.3, ID3v1 and a cover; names beyond Latin.
+# An album on two discs in MP3, with ID3v2.3 and 2.4, and a cover on one of them; names beyond Latin.
 number=0
 for title in Здравствуй "Été sans fin"; do
     number=$((number + 1))
     tags title="$title" artist="Ансамбль Весна" album_artist="Ансамбль Весна" album="Весна – Été" track=$number/2 disc=1/2 \
         date=2003 genre=Folk
     COVER=$work/vesna.jpg track "Ансамбль Весна/Весна – Été/CD 1/0$number.mp3" $((220 + 33 * number)) 2 \
-        "${tagged[@]}" -c:a libmp3lame -b:a 64k -id3v2_version 3 -write_id3v1 1
+        "${tagged[@]}" -c:a libmp3lame -b:a 64k -id3v2_version 3
 done
 tags title="夜の海" artist="Ансамбль Весна" album_artist="Ансамбль Весна" album="Весна – Été" track=1/1 disc=2/2 \
     date=2003 genre=Folk
@@ -94,9 +94,10 @@ tags "${compilation[@]}" title="Quay" artist="Ada Lindqvist" track=1/4 disc=1/1 
 track "Various/Harbour Lights/01 Quay.m4a" 262 2 "${tagged[@]}" -c:a aac -b:a 48k
 tags "${compilation[@]}" title="Breakwater" artist="Pão de Ló" track=2 TRACKTOTAL=4 disc=1 COMPILATION=1
 track "Various/Harbour Lights/02 Breakwater.ogg" 294 2 "${tagged[@]}" -c:a libvorbis -q:a 1
-tags "${compilation[@]}" title="Líghthouse / Fog" artist="Sigur & Þór" track=3 TRACKTOTAL=4 disc=1 COMPILATION=1
+tags "${compilation[@]}" title="Lighthouse / Fog" artist="Sigur & Þór" track=3 TRACKTOTAL=4 disc=1 COMPILATION=1
 track "Various/Harbour Lights/03 Lighthouse.opus" 349 2 "${tagged[@]}" -c:a libopus -b:a 32k
-tags "${compilation[@]}" title="Buoy" artist="Ada Lindqvist" track=4/4 disc=1/1 Compilation=1
+# ffmpeg writes APEv2 keys as they are given: these are the names that taggers write.
+tags "${compilation[@]/#album_artist=/Album Artist=}" title="Buoy" artist="Ada Lindqvist" track=4/4 disc=1/1 Compilation=1
 track "Various/Harbour Lights/04 Buoy.wv" 392 1 "${tagged[@]}" -c:a wavpack -compression_level 2
 
 # Loose files of the formats that carry few tags or seldom any.
@@ -105,6 +106,8 @@ tags "${loose[@]}" title="Concert Pitch" track=1
 track "loose/Concert Pitch.wav" 440 1 "${tagged[@]}" -c:a pcm_s16le -ar 22050
 tags "${loose[@]}" title="Middle C" track=2
 track "loose/Middle C.aiff" 262 1 "${tagged[@]}" -c:a pcm_s16be -ar 22050 -write_id3v2 1
+tags "${loose[@]}" title="Upper A" track=4
+track "loose/Upper A.mp3" 880 1 "${tagged[@]}" -c:a libmp3lame -b:a 32k -id3v2_version 3 -write_id3v1 1
 tags "${loose[@]}" title="Broadcast" track=3
 track "loose/Broadcast.aac" 523 1 "${tagged[@]}" -c:a aac -b:a 48k -write_id3v2 1
 track "loose/untagged.mp3" 131 1 -c:a libmp3lame -b:a 32k -id3v2_version 0 -write_xing 0

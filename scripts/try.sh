@@ -20,7 +20,8 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/needs.sh
 source "$project/scripts/needs.sh"
 
-LINES_SHOWN_MAX=40
+TREE_LINES_MAX=40
+METRICS_LINES_MAX=16
 
 once=no
 arguments=()
@@ -110,9 +111,9 @@ heading() {
     printf '\n== %s\n' "$*"
 }
 
-# first_lines: what comes in, up to a bound, and how much there was beyond it.
+# first_lines MAX: as many lines of what comes in, and how many there were beyond.
 first_lines() {
-    awk -v max="$LINES_SHOWN_MAX" 'NR <= max { print } END { if (NR > max) print "… and " NR - max " more" }'
+    awk -v max="$1" 'NR <= max { print } END { if (NR > max) print "… and " NR - max " more" }'
 }
 
 # show_tags FILE: by the best tool that is here.
@@ -130,7 +131,7 @@ show_tags() {
     else
         echo "The readable text in its first bytes (install ffmpeg to see tags):"
         # The first bytes are enough, and there may be nothing to read in them.
-        head -c 4096 "$1" | tr '\0' '\n' | grep -a -o '[[:alnum:]][[:print:]]\{3,\}' | first_lines || true
+        head -c 4096 "$1" | tr '\0' '\n' | grep -a -o '[[:alnum:]][[:print:]]\{3,\}' | first_lines 20 || true
     fi
 }
 
@@ -203,9 +204,12 @@ cat "$work/mount.log"
 
 heading "The tree"
 (cd "$mountpoint" && find . -mindepth 1 -printf '%y %10s  %P\n' | LC_ALL=C sort -k 3 | sed 's/^d  *[0-9]* /d            /' |
-    first_lines)
+    first_lines "$TREE_LINES_MAX")
 
-file=$(find "$mountpoint" -type f \( -name '*.flac' -o -name '*.mp3' \) -print -quit)
+file=$(find "$mountpoint" -type f -name '*.flac' -print -quit)
+if [[ -z $file ]]; then
+    file=$(find "$mountpoint" -type f -name '*.mp3' -print -quit)
+fi
 if [[ -n $file ]]; then
     heading "Tags of one file, read through the mount: ${file#"$mountpoint"/}"
     show_tags "$file"
@@ -217,8 +221,8 @@ if python3 -c 'import sqlite3, sys; sys.exit(sqlite3.sqlite_version_info < (3, 3
 fi
 
 metrics=$mountpoint/.musefs-metrics/metrics
-heading "Metrics: $(grep -c '^# TYPE' "$metrics") families in .musefs-metrics/metrics, beginning with"
-first_lines <"$metrics"
+heading "Metrics: $(grep -c '^# TYPE' "$metrics") families in .musefs-metrics/metrics; without their help"
+sed '/^#/d;/^$/d' "$metrics" | first_lines "$METRICS_LINES_MAX"
 
 heading "Your music is at $mountpoint"
 if [[ $once == yes ]]; then
