@@ -54,17 +54,13 @@ target_directory() {
     cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
-# build_release: builds the musefs program; says little while it does, and all of what cargo said when it fails.
+# build_release LOG: builds the musefs program; says little while it does, and all of what cargo said, which is in LOG, when
+# it fails.
 build_release() {
-    local log
-    log=$(mktemp)
-    if cargo build --release --locked --package musefs-fuse 2>&1 | tee "$log" | tell_progress; then
-        rm -f "$log"
-    else
-        cat "$log" >&2
-        rm -f "$log"
+    cargo build --release --locked --package musefs-fuse 2>&1 | tee "$1" | tell_progress || {
+        cat "$1" >&2
         fail "the build failed"
-    fi
+    }
 }
 
 # tell_progress: one line that changes on a terminal, else one line in forty.

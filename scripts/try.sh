@@ -21,7 +21,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$project/scripts/needs.sh"
 
 TREE_LINES_MAX=40
-METRICS_LINES_MAX=16
+METRICS_LINES_MAX=24
 
 once=no
 arguments=()
@@ -162,19 +162,18 @@ cd "$project"
 need_cargo
 mapfile -t packages < <(missing_packages cc=build-essential make=build-essential fusermount3=fuse3)
 install_packages "${packages[@]}"
+work=$(mktemp -d "${TMPDIR:-/tmp}/musefs-try.XXXXXX")
 
 heading "Building (the first time takes minutes)"
-build_release
+build_release "$work/build.log"
 musefs=$(target_directory)/release/musefs
 "$musefs" --version
 
-# The store must not lie in the music, nor in the mount.
-work=$(mktemp -d "${TMPDIR:-/tmp}/musefs-try.XXXXXX")
 if [[ -z $mountpoint ]]; then
     mountpoint=$work/mount
 fi
 if [[ ! -e $mountpoint ]]; then
-    mkdir -p "$mountpoint"
+    mkdir "$mountpoint"
     made_mountpoint=yes
 fi
 mountpoint=$(cd "$mountpoint" && pwd)
@@ -215,14 +214,16 @@ if [[ -n $file ]]; then
     show_tags "$file"
 fi
 
-if python3 -c 'import sqlite3, sys; sys.exit(sqlite3.sqlite_version_info < (3, 37))' 2>/dev/null; then
+if [[ -n $file ]] && python3 -c 'import sqlite3, sys; sys.exit(sqlite3.sqlite_version_info < (3, 37))' 2>/dev/null; then
     heading "A tag edited in the store (your files are not touched)"
     edit_a_title
 fi
 
 metrics=$mountpoint/.musefs-metrics/metrics
-heading "Metrics: $(grep -c '^# TYPE' "$metrics") families in .musefs-metrics/metrics; without their help"
-sed '/^#/d;/^$/d' "$metrics" | first_lines "$METRICS_LINES_MAX"
+# A text answers for a second; after that, what was just done is in it.
+sleep 1.1
+heading "Metrics: $(grep -c '^# TYPE' "$metrics") families in .musefs-metrics/metrics; of their samples, those that are not 0"
+awk 'NF && !/^#/ && $NF != 0' "$metrics" | first_lines "$METRICS_LINES_MAX"
 
 heading "Your music is at $mountpoint"
 if [[ $once == yes ]]; then
