@@ -132,8 +132,11 @@ impl Adapter {
         };
         let mtime = time_of(attributes.mtime_ns);
         let plain = appearance.attr(attributes.inode.0, kind, mode, attributes.size, mtime);
+        let listed_here =
+            attributes.inode == Inode::ROOT && self.metrics_files.listed_name().is_some();
         FileAttr {
-            nlink: attributes.link_count,
+            // Tools that walk a tree take a directory's links for the number of directories that it lists.
+            nlink: attributes.link_count + u32::from(listed_here),
             ..plain
         }
     }
