@@ -238,6 +238,20 @@ fn tags_behind_the_audio_fill_the_gaps() {
 }
 
 #[test]
+fn an_info_frame_is_kept_whatever_follows_it() {
+    let mut info = mpeg_frames()[..417].to_vec();
+    info[36..40].copy_from_slice(b"Info");
+    info[40..48].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 100]);
+    info.truncate(300);
+    let tag = id3v2_tag(4, 0x40, &frame(4, "TIT2", 0, b"\x03no extended header"));
+    let bytes = [tag, info.clone(), mpeg_frames()].concat();
+    let probe = probed(&bytes, "mp3");
+    assert_eq!(values(&probe, "title"), ["no extended header"]);
+    assert_eq!(probe.properties.duration_ms, Some(2612));
+    assert!(served(&probe, &bytes).ends_with(&[info, mpeg_frames()].concat()));
+}
+
+#[test]
 fn an_edit_changes_its_key_alone() {
     let bytes = file(id3v2_tag(3, 0, &frames(3)));
     let mut probe = probed(&bytes, "mp3");
