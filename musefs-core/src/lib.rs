@@ -17,3 +17,6 @@ pub mod store;
 pub mod telemetry;
 pub mod template;
 pub mod tree;
+
+#[cfg(test)]
+mod testing;

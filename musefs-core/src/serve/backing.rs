@@ -184,13 +184,18 @@ impl Devices {
     }
 }
 
-/// Asks `file`'s device whether it reads without waiting; itself it may wait.
-pub(super) fn probe_device(file: &File, device: u64, devices: &Devices, metrics: &Metrics) -> bool {
+/// Asks `file`'s device whether it reads without waiting, with a read past the end, `len`; itself it may wait.
+pub(super) fn probe_device(
+    file: &File,
+    len: u64,
+    device: u64,
+    devices: &Devices,
+    metrics: &Metrics,
+) -> bool {
     if let Some(known) = devices.reads_without_waiting(device) {
         return known;
     }
-    let mut byte = [0];
-    let answer = read_cached(file, &mut byte, 0, metrics);
+    let answer = read_cached(file, &mut [0], len, metrics);
     let without_waiting = answer != Err(NotCached::Unsupported);
     devices.learn(device, without_waiting);
     without_waiting

@@ -57,9 +57,10 @@ impl Musefs {
         let layout = layout_of(self.config.mode, &detail);
         let file = backing::open(&path, &self.metrics)
             .map_err(|source| self.backing_error(track, &path, source))?;
-        let (_, device) = backing::stamp(&file, &self.metrics)
+        let (found, device) = backing::stamp(&file, &self.metrics)
             .map_err(|source| self.backing_error(track, &path, source))?;
-        let without_waiting = backing::probe_device(&file, device, &self.devices, &self.metrics);
+        let without_waiting =
+            backing::probe_device(&file, found.size, device, &self.devices, &self.metrics);
         let layout = self
             .with_small_ranges_inline(&layout, &file, stamp.size)
             .map_err(|source| self.backing_error(track, &path, source))?;
@@ -100,7 +101,7 @@ impl Musefs {
             }
             match runs.last_mut() {
                 Some(run) if start <= run.1.saturating_add(INLINE_GAP_BYTES_MAX) => {
-                    run.1 = run.1.max(end)
+                    run.1 = run.1.max(end);
                 }
                 _ => runs.push((start, end)),
             }

@@ -3,7 +3,13 @@
 use std::cell::RefCell;
 use std::io::Write;
 
+use musefs_telemetry::Engine;
+
 use super::*;
+
+fn metrics() -> Metrics {
+    Metrics::declare(&Engine::new()).expect("a new engine")
+}
 
 /// A file of `len` bytes that says of each block which it is, and nothing fetched of it.
 fn file(len: u64) -> (File, Fetched) {
@@ -27,9 +33,9 @@ fn need(fetched: &Fetched, range: Range<u64>) -> Result<Vec<u8>, Range<u64>> {
 #[test]
 fn ranges_are_read_as_whole_blocks_within_the_file() {
     let (file, mut fetched) = file(10_000);
-    let mut cost = Cost::default();
+    let cost = metrics();
     let seen = RefCell::new(Vec::new());
-    let answer = ask(&file, &mut fetched, &mut cost, |fetched| {
+    let answer = ask(&file, &mut fetched, &cost, |fetched| {
         let across = need(fetched, 4090..4100)?;
         let end = need(fetched, 9990..10_000)?;
         *seen.borrow_mut() = [across, end].concat();
@@ -41,7 +47,10 @@ fn ranges_are_read_as_whole_blocks_within_the_file() {
         [[0; 6].as_slice(), &[1; 4], &[2; 10]].concat()
     );
     // Two blocks as one piece, then the rest of the last one.
-    assert_eq!((cost.preads, cost.bytes_read), (2, 8192 + 10_000 - 8192));
+    assert_eq!(
+        (cost.scan_preads.value(), cost.scan_bytes_read.value()),
+        (2, 8192 + 10_000 - 8192)
+    );
 }
 
 #[test]
@@ -49,32 +58,32 @@ fn a_probe_that_asks_for_too_much_is_over_the_limit() {
     let sparse = tempfile::tempfile().expect("a temporary file");
     let len = 4 * PROBE_BYTES_MAX;
     sparse.set_len(len).expect("a sparse file");
-    let mut cost = Cost::default();
+    let cost = metrics();
     let mut fetched = Fetched::new(len);
-    let answer = ask(&sparse, &mut fetched, &mut cost, |fetched| {
+    let answer = ask(&sparse, &mut fetched, &cost, |fetched| {
         need(fetched, 0..len).map(|_| as_it_is(Failure::Malformed))
     });
     assert!(matches!(answer, Ok(Answer::OverLimit)));
-    assert_eq!(cost.preads, 0, "nothing was read for it");
+    assert_eq!(cost.scan_preads.value(), 0, "nothing was read for it");
     // In small steps, too, and the same range for ever.
     let step = 1 << 20;
-    let answer = ask(&sparse, &mut fetched, &mut cost, |fetched| {
+    let answer = ask(&sparse, &mut fetched, &cost, |fetched| {
         let at = fetched.bytes();
         Err(at..at + step)
     });
     assert!(matches!(answer, Ok(Answer::OverLimit)));
-    assert!(cost.bytes_read <= PROBE_BYTES_MAX + 2 * step);
+    assert!(cost.scan_bytes_read.value() <= PROBE_BYTES_MAX + 2 * step);
     let mut fetched = Fetched::new(len);
-    let mut cost = Cost::default();
-    let answer = ask(&sparse, &mut fetched, &mut cost, |_| Err(0..1));
+    let cost = metrics();
+    let answer = ask(&sparse, &mut fetched, &cost, |_| Err(0..1));
     assert!(matches!(answer, Ok(Answer::OverLimit)));
-    assert!(cost.preads <= u64::from(PROBE_ROUNDS_MAX));
+    assert!(cost.scan_preads.value() <= u64::from(PROBE_ROUNDS_MAX));
 }
 
 #[test]
 fn a_probe_that_panics_costs_its_own_file() {
     let (file, mut fetched) = file(10);
-    let answer = ask(&file, &mut fetched, &mut Cost::default(), |_| {
+    let answer = ask(&file, &mut fetched, &metrics(), |_| {
         panic!("a fault in the probe")
     });
     assert!(matches!(answer, Ok(Answer::Panicked)));
@@ -84,7 +93,7 @@ fn a_probe_that_panics_costs_its_own_file() {
 fn a_file_that_shrinks_has_changed() {
     let (file, mut fetched) = file(10_000);
     file.set_len(5000).expect("shorter");
-    let answer = ask(&file, &mut fetched, &mut Cost::default(), |fetched| {
+    let answer = ask(&file, &mut fetched, &metrics(), |fetched| {
         need(fetched, 6000..6001).map(|_| as_it_is(Failure::Malformed))
     });
     assert!(matches!(answer, Err(Miss::Changed)));

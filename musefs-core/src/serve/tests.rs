@@ -1,0 +1,305 @@
+use std::fs;
+
+use super::*;
+use crate::metrics::DarkReason;
+use crate::testing::{Library, flip_a_byte};
+
+fn find(musefs: &Musefs, path: &str) -> Result<Attributes, Error> {
+    let mut at = musefs.getattr(Inode::ROOT)?;
+    for name in path.split('/') {
+        at = musefs.lookup(at.inode, name.as_bytes())?;
+    }
+    Ok(at)
+}
+
+fn read_all(musefs: &Musefs, id: HandleId, step: u64) -> Result<Vec<u8>, Error> {
+    let handle = musefs.handle(id)?;
+    let mut all = Vec::new();
+    let mut buffer = ReadBuffer::default();
+    loop {
+        if let Attempt::Done(result) =
+            musefs.read_cached(&handle, all.len() as u64, step, &mut buffer)
+        {
+            result?;
+        } else {
+            musefs.read(&handle, all.len() as u64, step, &mut buffer)?;
+        }
+        if buffer.filled().is_empty() {
+            return Ok(all);
+        }
+        all.extend_from_slice(buffer.filled());
+    }
+}
+
+fn bytes_answered(musefs: &Musefs) -> u64 {
+    (0..4)
+        .map(|source| musefs.metrics.read_bytes.value(source))
+        .sum()
+}
+
+#[test]
+fn a_file_reads_the_same_in_any_steps_and_every_byte_is_counted() {
+    let library = Library::new();
+    let backing = fs::read(library.add("a.flac", "One")).unwrap();
+    library.scan();
+    let (musefs, _) = library.serve();
+    let attributes = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let id = musefs.open(attributes.inode).unwrap();
+    let whole = read_all(&musefs, id, 1 << 20).unwrap();
+    assert_eq!(whole.len() as u64, attributes.size);
+    assert!(
+        whole.ends_with(&backing[backing.len() - 100_000..]),
+        "the audio is untouched"
+    );
+    assert_eq!(bytes_answered(&musefs), attributes.size);
+    for step in [1000, 4096, 65_537] {
+        assert_eq!(
+            read_all(&musefs, id, step).unwrap(),
+            whole,
+            "in steps of {step}"
+        );
+    }
+    assert_eq!(bytes_answered(&musefs), 4 * attributes.size);
+    musefs.release(id).unwrap();
+    assert!(matches!(musefs.release(id), Err(Error::BadHandle)));
+    assert_eq!(musefs.telemetry().handles_open, 0);
+}
+
+#[test]
+fn the_second_open_needs_neither_store_nor_header() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, _) = library.serve();
+    let inode = find(&musefs, "Artist/Album/One.flac").unwrap().inode;
+    assert!(
+        matches!(musefs.open_cached(inode), Attempt::WouldBlock),
+        "nothing is resolved yet"
+    );
+    let first = musefs.open(inode).unwrap();
+    let statements = musefs.stores.take().statements();
+    let before = musefs.metrics.snapshot();
+    let second = match musefs.open_cached(inode) {
+        Attempt::Done(result) => result.unwrap(),
+        // The temporary directory is on a filesystem that cannot read without waiting.
+        Attempt::WouldBlock => musefs.open(inode).unwrap(),
+    };
+    let after = musefs.metrics.snapshot();
+    assert_eq!(musefs.stores.take().statements(), statements);
+    assert_eq!(
+        (after.opens - before.opens, after.preads - before.preads),
+        (1, 0)
+    );
+    let telemetry = musefs.telemetry();
+    assert_eq!(
+        (telemetry.cache_header_hits, telemetry.cache_header_misses),
+        (1, 1)
+    );
+    assert_eq!(
+        (telemetry.handles_open, telemetry.cache_header_entries),
+        (2, 1)
+    );
+    assert!(telemetry.cache_header_bytes > 0);
+    musefs.release(first).unwrap();
+    musefs.release(second).unwrap();
+}
+
+#[test]
+fn an_open_file_keeps_its_bytes_across_an_edit() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let old = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let id = musefs.open(old.inode).unwrap();
+    let before = read_all(&musefs, id, 4096).unwrap();
+    assert!(
+        refresher.poll(&musefs).unwrap().is_none(),
+        "nothing was committed"
+    );
+
+    library.edit("UPDATE tags SET value = 'A longer title' WHERE key = 'title'");
+    let changes = refresher.poll(&musefs).unwrap().unwrap();
+    assert_eq!(changes.names.len(), 2, "{changes:?}");
+    assert!(matches!(
+        find(&musefs, "Artist/Album/One.flac"),
+        Err(Error::NotFound)
+    ));
+    let new = find(&musefs, "Artist/Album/A longer title.flac").unwrap();
+    assert_ne!(new.inode, old.inode);
+    assert_eq!(read_all(&musefs, id, 1000).unwrap(), before);
+    assert_eq!(
+        musefs.getattr(old.inode).unwrap().size,
+        old.size,
+        "an inode answers while it is open"
+    );
+
+    let edited = musefs.open(new.inode).unwrap();
+    let after = read_all(&musefs, edited, 4096).unwrap();
+    assert_eq!(after.len() as u64, new.size);
+    assert!(after.windows(14).any(|window| window == b"A longer title"));
+    musefs.release(id).unwrap();
+    assert!(matches!(musefs.getattr(old.inode), Err(Error::Stale)));
+    assert!(matches!(musefs.open(old.inode), Err(Error::Stale)));
+    assert_eq!(musefs.telemetry().refresh_generation, 1);
+}
+
+#[test]
+fn a_structure_only_file_keeps_its_inode_when_only_its_name_changes() {
+    let mut library = Library::new();
+    library.mode = Mode::StructureOnly;
+    let backing = fs::read(library.add("a.flac", "One")).unwrap();
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let old = find(&musefs, "Artist/Album/One.flac").unwrap();
+    library.edit("UPDATE tags SET value = 'Two' WHERE key = 'title'");
+    refresher.poll(&musefs).unwrap().unwrap();
+    let new = find(&musefs, "Artist/Album/Two.flac").unwrap();
+    assert_eq!(new.inode, old.inode);
+    let id = musefs.open(new.inode).unwrap();
+    assert_eq!(read_all(&musefs, id, 4096).unwrap(), backing);
+    assert_eq!(musefs.metrics.snapshot().pread_bytes, backing.len() as u64);
+}
+
+#[test]
+fn a_changed_file_is_an_error_and_harms_itself_alone() {
+    let library = Library::new();
+    let path = library.add("a.flac", "One");
+    library.add("b.flac", "Two");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let one = find(&musefs, "Artist/Album/One.flac").unwrap().inode;
+    let id = musefs.open(one).unwrap();
+    flip_a_byte(&path);
+    assert!(matches!(
+        read_all(&musefs, id, 4096),
+        Err(Error::Changed { .. })
+    ));
+    assert!(matches!(musefs.open(one), Err(Error::Changed { .. })));
+    let dark = |reason: DarkReason| musefs.metrics.tracks_dark.value(reason as usize);
+    assert_eq!(dark(DarkReason::Changed), 1);
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(musefs.open(one), Err(Error::Backing { .. })));
+    assert_eq!(
+        (dark(DarkReason::Changed), dark(DarkReason::Missing)),
+        (0, 1)
+    );
+    let two = find(&musefs, "Artist/Album/Two.flac").unwrap();
+    let other = musefs.open(two.inode).unwrap();
+    assert_eq!(
+        read_all(&musefs, other, 4096).unwrap().len() as u64,
+        two.size
+    );
+
+    library.scan();
+    refresher.poll(&musefs).unwrap().unwrap();
+    assert_eq!(dark(DarkReason::Missing), 0, "it is not listed any more");
+    assert!(matches!(
+        find(&musefs, "Artist/Album/One.flac"),
+        Err(Error::NotFound)
+    ));
+}
+
+#[test]
+fn a_file_that_was_moved_with_its_row_is_found_again() {
+    let library = Library::new();
+    let path = library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let one = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let before = musefs.open(one.inode).unwrap();
+    fs::rename(&path, path.with_file_name("b.flac")).unwrap();
+    library.scan();
+    refresher.poll(&musefs).unwrap();
+    let moved = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let after = musefs.open(moved.inode).unwrap();
+    assert_eq!(
+        read_all(&musefs, after, 4096).unwrap(),
+        read_all(&musefs, before, 4096).unwrap()
+    );
+}
+
+#[test]
+fn art_that_somebody_put_into_the_store_is_served_from_there() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    library.edit(
+        "INSERT INTO blobs (data) VALUES (CAST('a picture of some kind' AS BLOB));
+         INSERT INTO art (track_id, ordinal, picture_type, mime, description, width, height, depth, colors, blob_id)
+         SELECT id, 0, 3, 'image/png', '', 1, 1, 24, 0, (SELECT max(id) FROM blobs) FROM tracks",
+    );
+    let (musefs, _) = library.serve();
+    let attributes = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let id = musefs.open(attributes.inode).unwrap();
+    let served = read_all(&musefs, id, 1 << 20).unwrap();
+    assert_eq!(served.len() as u64, attributes.size);
+    assert!(
+        served
+            .windows(22)
+            .any(|window| window == b"a picture of some kind")
+    );
+    assert_eq!(musefs.metrics.snapshot().art_chunks, 1);
+    assert_eq!(
+        musefs
+            .metrics
+            .read_bytes
+            .value(crate::metrics::ByteSource::Art as usize),
+        22
+    );
+}
+
+#[test]
+fn a_listing_without_a_handle_loses_nothing_while_the_tree_changes() {
+    let library = Library::new();
+    for number in 0..50 {
+        library.add(&format!("{number}.flac"), &format!("Title {number:02}"));
+    }
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let album = find(&musefs, "Artist/Album").unwrap().inode;
+    let page = |handle, from, count: usize| {
+        let mut entries = Vec::new();
+        let mut emit = |entry: ListedEntry<'_>| {
+            if entries.len() == count {
+                return false;
+            }
+            entries.push((String::from_utf8_lossy(entry.name).into_owned(), entry.next));
+            true
+        };
+        musefs.list(album, handle, from, &mut emit).unwrap();
+        entries
+    };
+    let first = page(None, 0, 20);
+    library.edit("UPDATE tags SET value = 'AA' WHERE key = 'title' AND value = 'Title 03'");
+    refresher.poll(&musefs).unwrap().unwrap();
+    let rest = page(None, first.last().unwrap().1, usize::MAX);
+    let mut seen: Vec<String> = first
+        .into_iter()
+        .chain(rest)
+        .map(|(name, _)| name)
+        .collect();
+    seen.sort();
+    seen.dedup();
+    let stayed: Vec<String> = (0..50)
+        .filter(|n| *n != 3)
+        .map(|n| format!("Title {n:02}.flac"))
+        .collect();
+    assert!(stayed.iter().all(|name| seen.contains(name)), "{seen:?}");
+
+    let handles: Vec<Option<HandleId>> = (0..3).map(|_| musefs.opendir(album).unwrap()).collect();
+    assert_eq!(
+        handles.iter().flatten().count(),
+        2,
+        "the third is over the bound"
+    );
+    assert_eq!(musefs.directory_handles(), (2, 2));
+    let by_name: Vec<String> = page(handles[0], 0, usize::MAX)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(by_name.is_sorted());
+    assert_eq!(page(handles[2], 0, usize::MAX).len(), by_name.len());
+    musefs.releasedir(handles[0].unwrap());
+    assert_eq!(musefs.directory_handles(), (1, 2));
+}

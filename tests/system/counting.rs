@@ -1,0 +1,119 @@
+//! What the metrics count is what happened, to the byte.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use crate::support::audio::Sound;
+use crate::support::files_below;
+use crate::support::library::{Library, ONE, ONE_SERVED, TWO};
+use crate::support::mount::Mount;
+
+/// Four files of two formats, scanned.
+fn library_of_four() -> Library {
+    let library = Library::new();
+    library.add("one.flac", Sound::Flac, ONE, true);
+    library.add("two.mp3", Sound::Mp3, TWO, true);
+    library.add("three.flac", Sound::LongFlac, &[("title", "Three")], false);
+    library.add("four.mp3", Sound::Mp3, &[("title", "Four")], false);
+    library.scan();
+    library
+}
+
+/// Reads all files of the library at once, each with a reader of its own; how many bytes that gave.
+fn read_all_at_once(mount: &Mount) -> u64 {
+    let files: Vec<PathBuf> = files_below(mount.path())
+        .into_iter()
+        .filter(|file| !file.starts_with(".musefs-metrics/"))
+        .map(|file| mount.join(file))
+        .collect();
+    assert_eq!(files.len(), 4);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = files
+            .iter()
+            .map(|file| scope.spawn(move || std::fs::read(file).unwrap().len() as u64))
+            .collect();
+        readers
+            .into_iter()
+            .map(|reader| reader.join().unwrap())
+            .sum()
+    })
+}
+
+#[test]
+fn served_bytes_are_counted_exactly() {
+    require_fuse!();
+    let library = library_of_four();
+    library.set_tag("one.flac", "comment", "edited");
+    let mount = Mount::new(&library);
+    assert_eq!(mount.metrics().sum("musefs_read_bytes_total"), 0);
+    let read = read_all_at_once(&mount);
+    let metrics = mount.metrics_when("all files are closed", |metrics| {
+        metrics.value("musefs_handles_open") == 0
+    });
+    assert_eq!(metrics.sum("musefs_read_bytes_total"), read);
+    assert!(metrics.value("musefs_read_bytes_total{source=\"synthesized_header\"}") > 0);
+    assert_eq!(
+        metrics.value("musefs_ops_total{op=\"open\"}"),
+        4 + scrapes(&metrics)
+    );
+    assert_eq!(metrics.value("musefs_cache_header_misses_total"), 4);
+    assert_eq!(metrics.value("musefs_reads_inflight"), 0);
+    assert_eq!(metrics.sum("musefs_op_errors_total"), 0);
+}
+
+/// Opens of metrics texts are opens, too.
+fn scrapes(metrics: &crate::support::metrics::Metrics) -> u64 {
+    metrics.value("musefs_scrapes_total")
+}
+
+#[test]
+fn backing_bytes_are_counted_exactly() {
+    require_fuse!();
+    let library = library_of_four();
+    let mount = Mount::with(&library, &["--mode", "structure-only"]);
+    assert_eq!(mount.metrics().value("musefs_backing_pread_bytes_total"), 0);
+    let read = read_all_at_once(&mount);
+    let metrics = mount.metrics_when("all files are closed", |metrics| {
+        metrics.value("musefs_handles_open") == 0
+    });
+    assert_eq!(metrics.value("musefs_backing_pread_bytes_total"), read);
+    assert_eq!(metrics.sum("musefs_read_bytes_total"), read);
+    assert_eq!(metrics.value("musefs_backing_opens_total"), 4);
+}
+
+#[test]
+fn open_files_are_counted_while_they_are_open() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let files: Vec<File> = (0..5)
+        .map(|_| File::open(mount.join(ONE_SERVED)).unwrap())
+        .collect();
+    let metrics = mount.metrics();
+    assert_eq!(metrics.value("musefs_handles_open"), 5);
+    assert_eq!(metrics.value("musefs_cache_header_hits_total"), 4);
+    assert_eq!(metrics.value("musefs_cache_header_entries"), 1);
+    drop(files);
+    mount.metrics_when("all files are closed", |metrics| {
+        metrics.value("musefs_handles_open") == 0
+    });
+}
+
+#[test]
+fn looking_at_a_library_opens_no_backing_file() {
+    require_fuse!();
+    let library = Library::of_two();
+    let mount = Mount::new(&library);
+    for file in files_below(mount.path()) {
+        mount.join(file).metadata().unwrap();
+    }
+    let metrics = mount.metrics();
+    for name in ["opens", "stats", "preads"] {
+        assert_eq!(
+            metrics.value(&format!("musefs_backing_{name}_total")),
+            0,
+            "{name}"
+        );
+    }
+    assert_eq!(metrics.value("musefs_requests_total{way=\"pooled\"}"), 0);
+}

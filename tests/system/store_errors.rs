@@ -1,0 +1,183 @@
+//! Stores that are none, or cannot be used: one sentence with the path and the way out, exit code 1.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::support::library::Library;
+use crate::support::mount::Mount;
+use crate::support::process::run;
+use crate::support::users::{give_to_normal_user, has_normal_user, musefs_as_normal_user};
+
+/// What both commands say of the store that `make` leaves at the path it gets.
+#[track_caller]
+fn both_refuse(make: impl FnOnce(&Path), parts: &[&str]) {
+    let library = Library::of_one();
+    make(&library.db());
+    refused_by_both(&library, parts);
+}
+
+#[track_caller]
+fn refused_by_both(library: &Library, parts: &[&str]) {
+    let path = library.db();
+    let path = path.to_str().unwrap();
+    let parts = [&[path][..], parts].concat();
+    library.try_scan(&["--quiet"]).refused(1, &parts);
+    run(&mut Mount::command(library)).refused(1, &parts);
+}
+
+fn remove(path: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        std::fs::remove_file(format!("{}{end}", path.display())).ok();
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database() {
+    require_fuse!();
+    both_refuse(
+        |path| {
+            remove(path);
+            std::fs::write(path, "Dear diary, ".repeat(1000)).unwrap();
+        },
+        &["is not an SQLite database", "--db"],
+    );
+}
+
+#[test]
+fn a_database_of_another_application() {
+    require_fuse!();
+    both_refuse(
+        |path| {
+            remove(path);
+            Connection::open(path)
+                .unwrap()
+                .execute_batch("CREATE TABLE bookmarks (url TEXT)")
+                .unwrap();
+        },
+        &["another application", "--db"],
+    );
+}
+
+#[test]
+fn a_store_of_a_newer_program() {
+    require_fuse!();
+    both_refuse(
+        |path| {
+            Connection::open(path)
+                .unwrap()
+                .execute_batch("PRAGMA user_version = 999")
+                .unwrap();
+        },
+        &["version 999", "newer musefs"],
+    );
+}
+
+#[test]
+fn a_directory() {
+    require_fuse!();
+    both_refuse(
+        |path| {
+            remove(path);
+            std::fs::create_dir(path).unwrap();
+        },
+        &["is a directory", "--db"],
+    );
+}
+
+#[test]
+fn a_store_that_another_program_has_locked() {
+    require_fuse!();
+    let library = Library::of_one();
+    let locker = library.store();
+    locker
+        .execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE sequence SET value = value",
+        )
+        .unwrap();
+    refused_by_both(&library, &["locked by another process", "try again"]);
+}
+
+#[test]
+fn a_store_that_is_not_there() {
+    require_fuse!();
+    let library = Library::new();
+    let path = library.db();
+    run(&mut Mount::command(&library)).refused(1, &[path.to_str().unwrap(), "musefs scan"]);
+    assert!(!path.exists(), "a mount makes no store");
+}
+
+#[test]
+fn a_store_in_a_directory_that_is_not_there() {
+    require_fuse!();
+    let library = Library::new();
+    let path = library.path().join("nowhere/store.db");
+    let mut scan = crate::support::process::musefs(["scan", "-q", "--db"]);
+    run(scan.arg(&path).arg(library.music())).refused(1, &[path.to_str().unwrap(), "create it"]);
+}
+
+#[test]
+fn a_store_that_was_cut_off() {
+    require_fuse!();
+    let library = Library::of_many(50);
+    library
+        .store()
+        .execute_batch("PRAGMA journal_mode = DELETE")
+        .unwrap();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(library.db())
+        .unwrap();
+    file.set_len(8192).unwrap();
+    drop(file);
+    let path = library.db();
+    let outcome = run(&mut Mount::command(&library));
+    outcome.refused(1, &[path.to_str().unwrap(), "damaged"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt as _;
+    require_fuse!();
+    if !has_normal_user() {
+        return;
+    }
+    let library = Library::of_one();
+    give_to_normal_user(&library);
+    for (path, mode) in [(library.db(), 0o444), (library.path().to_path_buf(), 0o555)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mut scan = musefs_as_normal_user();
+    scan.args(["scan", "-q", "--db"])
+        .arg(library.db())
+        .arg(library.music());
+    let path = library.db();
+    run(&mut scan).refused(1, &[path.to_str().unwrap(), "cannot be written", "--db"]);
+    // Serving needs no writing.
+    let mut shown = musefs_as_normal_user();
+    shown
+        .args(["mount", "--dry-run", "--db"])
+        .arg(library.db())
+        .arg(library.mountpoint());
+    assert!(run(&mut shown).done().text().ends_with("1 tracks\n"));
+    std::fs::set_permissions(library.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_store_inside_a_mount() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let inside = mount.join("store.db");
+    let parts = [
+        inside.to_str().unwrap(),
+        "inside the musefs mount",
+        "outside",
+    ];
+    let mut scan = crate::support::process::musefs(["scan", "-q", "--db"]);
+    run(scan.arg(&inside).arg(library.music())).refused(1, &parts);
+    let other = library.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let mut second = crate::support::process::musefs(["mount", "--db"]);
+    run(second.arg(&inside).arg(other)).refused(1, &parts);
+}

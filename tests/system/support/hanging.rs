@@ -1,0 +1,222 @@
+//! A filesystem of the tests' own, with files in memory, that stops answering when it is told to and goes on when it is told
+//! to. What it does not answer costs no thread: the reply is put aside.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
+    Generation, INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
+    ReplyEntry, ReplyOpen, Request, Session, SessionACL,
+};
+
+use super::mount::{detach, is_mounted};
+
+const TTL: Duration = Duration::from_secs(3600);
+/// The root is 1; files come after.
+const FIRST_FILE: u64 = 2;
+
+/// What is not answered now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stuck {
+    pub reads: bool,
+    pub opens: bool,
+}
+
+#[derive(Default)]
+struct State {
+    stuck: Stuck,
+    held: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+struct Files {
+    files: Vec<(String, Vec<u8>)>,
+    made: SystemTime,
+    state: Arc<Mutex<State>>,
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Files {
+    fn attr(&self, inode: u64) -> Option<FileAttr> {
+        let (kind, perm, size) = if inode == INodeNo::ROOT.0 {
+            (FileType::Directory, 0o755, 0)
+        } else {
+            let (_, bytes) = self.file(inode)?;
+            (FileType::RegularFile, 0o644, bytes.len() as u64)
+        };
+        Some(FileAttr {
+            ino: INodeNo(inode),
+            size,
+            blocks: size.div_ceil(512),
+            atime: self.made,
+            mtime: self.made,
+            ctime: self.made,
+            crtime: self.made,
+            kind,
+            perm,
+            nlink: 1,
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+            rdev: 0,
+            blksize: 4096,
+            flags: 0,
+        })
+    }
+
+    fn file(&self, inode: u64) -> Option<&(String, Vec<u8>)> {
+        let index = usize::try_from(inode.checked_sub(FIRST_FILE)?).ok()?;
+        self.files.get(index)
+    }
+
+    /// Answers now, or when the filesystem is released.
+    fn answer(&self, is_stuck: impl FnOnce(Stuck) -> bool, give: impl FnOnce() + Send + 'static) {
+        let mut state = lock(&self.state);
+        if is_stuck(state.stuck) {
+            state.held.push(Box::new(give));
+        } else {
+            drop(state);
+            give();
+        }
+    }
+}
+
+impl Filesystem for Files {
+    fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = (FIRST_FILE..)
+            .zip(&self.files)
+            .find(|(_, (known, _))| OsStr::new(known) == name)
+            .and_then(|(inode, _)| self.attr(inode));
+        match found {
+            Some(attr) => reply.entry(&TTL, &attr, Generation(0)),
+            None => reply.error(Errno::ENOENT),
+        }
+    }
+
+    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.attr(inode.0) {
+            Some(attr) => reply.attr(&TTL, &attr),
+            None => reply.error(Errno::ENOENT),
+        }
+    }
+
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        self.answer(
+            |stuck| stuck.opens,
+            move || reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO),
+        );
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let Some((_, bytes)) = self.file(inode.0) else {
+            return reply.error(Errno::ENOENT);
+        };
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
+        let end = start.saturating_add(size as usize).min(bytes.len());
+        let part = bytes[start..end].to_vec();
+        self.answer(|stuck| stuck.reads, move || reply.data(&part));
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let own = [
+            (INodeNo::ROOT.0, FileType::Directory, "."),
+            (INodeNo::ROOT.0, FileType::Directory, ".."),
+        ];
+        let files = (FIRST_FILE..)
+            .zip(&self.files)
+            .map(|(inode, (name, _))| (inode, FileType::RegularFile, name.as_str()));
+        let skip = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (next, (inode, kind, name)) in (1..).zip(own.into_iter().chain(files)).skip(skip) {
+            if reply.add(INodeNo(inode), next, kind, name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+}
+
+/// The filesystem, mounted until it is dropped.
+pub struct Hanging {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+    session: Option<BackgroundSession>,
+}
+
+impl Hanging {
+    /// Serves `files` (name and content) at `path`, an empty directory.
+    pub fn mount(path: &Path, files: Vec<(String, Vec<u8>)>) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let filesystem = Files {
+            files,
+            made: SystemTime::now(),
+            state: Arc::clone(&state),
+        };
+        let mut config = Config::default();
+        config.mount_options = vec![MountOption::RO, MountOption::FSName("hanging".into())];
+        config.acl = SessionACL::Owner;
+        let session = Session::new(filesystem, path, &config)
+            .and_then(Session::spawn)
+            .expect("a filesystem of the test's own can be mounted");
+        Self {
+            path: path.to_path_buf(),
+            state,
+            session: Some(session),
+        }
+    }
+
+    /// Stops answering.
+    pub fn stick(&self, stuck: Stuck) {
+        lock(&self.state).stuck = stuck;
+    }
+
+    /// Requests that wait for an answer.
+    pub fn held(&self) -> usize {
+        lock(&self.state).held.len()
+    }
+
+    /// Answers all that waits, and all that comes.
+    pub fn release(&self) {
+        let held = {
+            let mut state = lock(&self.state);
+            state.stuck = Stuck::default();
+            std::mem::take(&mut state.held)
+        };
+        for give in held {
+            give();
+        }
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.release();
+        if is_mounted(&self.path) {
+            detach(&self.path);
+        }
+        // Not joined: somebody may have a file open still, which keeps the session going.
+        drop(self.session.take());
+    }
+}

@@ -1,0 +1,85 @@
+//! Wrong usage is told from failure: exit code 64, and what to write instead.
+
+use crate::support::library::Library;
+use crate::support::mount::Mount;
+use crate::support::process::{Outcome, musefs, run};
+
+#[track_caller]
+fn mount_with(arguments: &[&str]) -> Outcome {
+    let library = Library::of_one();
+    run(Mount::command(&library).arg("--dry-run").args(arguments))
+}
+
+#[test]
+fn a_bad_template_is_refused_with_the_column() {
+    require_fuse!();
+    let outcome = mount_with(&["--template", "$artist/${title"]);
+    assert_eq!(outcome.code, Some(64), "{outcome:?}");
+    assert!(outcome.stderr.contains("column 9"), "{}", outcome.stderr);
+    outcome.is_calm();
+}
+
+#[test]
+fn an_unknown_field_is_a_warning_with_the_known_ones() {
+    require_fuse!();
+    let outcome = mount_with(&["--template", "$artits/$title"]).done();
+    for part in [
+        "`artits`",
+        "column 1",
+        "Did you mean `artist`?",
+        "Known fields: title artist album",
+    ] {
+        assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+    }
+    assert_eq!(outcome.text(), "Unknown/Ready.flac\n1 tracks\n");
+}
+
+#[test]
+fn flags_and_values_that_are_none_are_refused() {
+    require_fuse!();
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["--mode", "both"],
+        &["--fallback", "title"],
+        &["--owner", "no such user"],
+        &["--poll-interval-ms", "soon"],
+        &["--metrics-dir", "a/b"],
+        &["--file-mode", "999"],
+    ] {
+        let outcome = mount_with(arguments);
+        assert_eq!(outcome.code, Some(64), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains(arguments[0]), "{}", outcome.stderr);
+        assert_eq!(outcome.text(), "");
+        outcome.is_calm();
+    }
+}
+
+#[test]
+fn a_command_without_what_it_needs_is_refused() {
+    for arguments in [
+        &[][..],
+        &["scan"],
+        &["scan", "/tmp"],
+        &["mount", "/mnt"],
+        &["sing"],
+    ] {
+        let outcome = run(&mut musefs(arguments));
+        assert_eq!(outcome.code, Some(64), "{arguments:?}: {outcome:?}");
+        assert!(outcome.stderr.contains("Usage"), "{}", outcome.stderr);
+        outcome.is_calm();
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["help", "mount"],
+        &["scan", "--help"],
+    ] {
+        let outcome = run(&mut musefs(arguments)).done();
+        assert_eq!(outcome.stderr, "");
+        assert!(outcome.text().contains("musefs"), "{}", outcome.text());
+    }
+}
