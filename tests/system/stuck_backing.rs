@@ -55,18 +55,27 @@ fn scene(arguments: &[&str]) -> Scene {
     }
 }
 
-/// Starts readers of the hanging file, each at a place of its own; what each of them gets comes by itself.
-fn start_readers(scene: &Scene) -> Receiver<std::io::Result<Vec<u8>>> {
+/// Has the hanging file stop answering reads, with readers at work in it, each at a place of its own. What each of them
+/// gets comes by itself.
+fn stick_readers(scene: &Scene) -> Receiver<std::io::Result<Vec<u8>>> {
+    let open = || File::open(scene.mount.join(HUNG_SERVED)).unwrap();
+    let files: Vec<File> = (0..READERS).map(|_| open()).collect();
+    scene.hanging.stick(Stuck {
+        reads: true,
+        opens: false,
+    });
     let (done, results) = channel();
-    for index in 0..READERS {
+    for (index, file) in files.into_iter().enumerate() {
         let done = done.clone();
-        let file = File::open(scene.mount.join(HUNG_SERVED)).unwrap();
         std::thread::spawn(move || {
             let mut bytes = vec![0; 4096];
             let read = file.read_exact_at(&mut bytes, index as u64 * STRIDE);
             done.send(read.map(|()| bytes))
         });
     }
+    eventually("all workers are stuck", || {
+        (scene.hanging.held() >= 4).then_some(())
+    });
     results
 }
 
@@ -89,16 +98,7 @@ fn a_hanging_file_holds_up_nobody_but_its_readers() {
         mount,
         library,
     };
-    File::open(scene.mount.join(HUNG_SERVED)).unwrap();
-
-    scene.hanging.stick(Stuck {
-        reads: true,
-        opens: false,
-    });
-    let results = start_readers(&scene);
-    eventually("all workers are stuck", || {
-        (scene.hanging.held() >= 4).then_some(())
-    });
+    let results = stick_readers(&scene);
     let metrics = scene.mount.metrics_when("all readers wait", |metrics| {
         metrics.value("musefs_reads_inflight") >= READERS as u64
     });
@@ -137,11 +137,7 @@ fn a_hanging_file_holds_up_nobody_but_its_readers() {
 fn who_waits_too_long_for_a_disk_gets_an_error_and_is_counted() {
     require_fuse!();
     let scene = scene(&["--backing-timeout", "1"]);
-    scene.hanging.stick(Stuck {
-        reads: true,
-        opens: false,
-    });
-    let results = start_readers(&scene);
+    let results = stick_readers(&scene);
     for _ in 0..READERS {
         let result = results
             .recv_timeout(SOON)
@@ -181,14 +177,7 @@ fn an_open_that_waits_too_long_gets_an_error_and_others_open() {
 fn a_mount_with_stuck_readers_ends_when_it_is_asked_to() {
     require_fuse!();
     let scene = scene(&["--backing-timeout", "60"]);
-    scene.hanging.stick(Stuck {
-        reads: true,
-        opens: false,
-    });
-    let results = start_readers(&scene);
-    eventually("all workers are stuck", || {
-        (scene.hanging.held() >= 4).then_some(())
-    });
+    let results = stick_readers(&scene);
     let Scene {
         hanging,
         mut mount,
