@@ -34,6 +34,11 @@ pub const PROBE_VERSION: u32 = 1;
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
 pub const SYNTHESIZER_VERSION: u32 = 1;
 
+/// The keys of the shared vocabulary: what tags are called that the formats have a common name for.
+pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {
+    vocabulary::keys()
+}
+
 /// What a file is, by its content. `as_str` is the name in the store, in metrics and in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Format {

@@ -10,6 +10,15 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobId(pub i64);
 
+/// What a blob of the store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobKind {
+    /// A picture.
+    Art,
+    /// A binary value of a tag.
+    BinaryTag,
+}
+
 /// Where one run of bytes of a served file comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
@@ -26,6 +35,8 @@ pub enum Segment {
     StoreBlob {
         /// The blob.
         blob: BlobId,
+        /// What it holds.
+        kind: BlobKind,
         /// Bytes from the blob's start.
         offset: u64,
         /// Length in bytes.
@@ -92,6 +103,8 @@ pub enum Piece<'a> {
     StoreBlob {
         /// The blob.
         blob: BlobId,
+        /// What it holds.
+        kind: BlobKind,
         /// Bytes from the blob's start.
         offset: u64,
         /// Length in bytes.
@@ -219,8 +232,11 @@ impl Layout {
                         offset: offset + skip,
                         len: take,
                     },
-                    Segment::StoreBlob { blob, offset, .. } => Piece::StoreBlob {
+                    Segment::StoreBlob {
+                        blob, kind, offset, ..
+                    } => Piece::StoreBlob {
                         blob: *blob,
+                        kind: *kind,
                         offset: offset + skip,
                         len: take,
                     },

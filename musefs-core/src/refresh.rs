@@ -277,14 +277,15 @@ impl Refresher {
                 computed.push((unknown.track, detail.row.content_seq, size));
             }
         }
-        if !computed.is_empty() && !self.store.is_read_only() {
-            if let Err(error) = self.store.record_served_sizes(&computed) {
-                // They are known for this mount all the same.
-                tracing::warn!(
-                    "the sizes of {} edited tracks were not kept: {error}",
-                    computed.len()
-                );
-            }
+        if !computed.is_empty()
+            && !self.store.is_read_only()
+            && let Err(error) = self.store.record_served_sizes(&computed)
+        {
+            // They are known for this mount all the same.
+            tracing::warn!(
+                "the sizes of {} edited tracks were not kept: {error}",
+                computed.len()
+            );
         }
         Ok(computed
             .into_iter()

@@ -1,12 +1,13 @@
 //! Scanning: walk the targets, probe what is new or changed, write rows.
 //!
-//! One thread walks and compares each file's stamp with its row; a few threads read and probe the files that differ; the
+//! One thread walks, one compares each file's stamp with its row; a few threads read and probe the files that differ; the
 //! caller's thread writes what they learned, in batches. All queues between them are bounded. A file is opened for reading
 //! alone, and an unchanged one is not opened at all.
 //!
 //! The invariant: whatever is committed is true of the files at the moment they were read, so a scan may be stopped at any
 //! moment and goes on the next time. The scan knows nothing of names in the mount, nor of SQL.
 
+mod compare;
 mod probe;
 mod report;
 mod targets;
@@ -15,9 +16,10 @@ mod write;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -30,11 +32,17 @@ use crate::metrics::Metrics;
 use crate::mounts::Mounts;
 use crate::store::{Store, StoreError, now_ns};
 
-/// Files that wait for a probe.
-const FILES_QUEUED_MAX: usize = 1024;
+/// Batches of found files that wait to be compared: room enough that the walk goes on while the known tracks are read.
+const FOUND_BATCHES_QUEUED_MAX: usize = 64;
 
-/// Probed files that wait for the writer.
-const READINGS_QUEUED_MAX: usize = 256;
+/// Files that a thread probes in one go: enough that the threads do not wake one another for each file.
+const PROBE_BATCH_FILES_MAX: usize = 16;
+
+/// Batches of files that wait for a probe.
+const PROBE_BATCHES_QUEUED_MAX: usize = 64;
+
+/// Batches of probed files that wait for the writer.
+const WRITE_BATCHES_QUEUED_MAX: usize = 16;
 
 /// How to scan.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,7 +170,6 @@ pub fn scan(
     }
     let named: Vec<PathBuf> = scopes.iter().map(|scope| scope.path.clone()).collect();
     let run = store.begin_scan_run(&named, now_ns())?;
-    let plan = targets::plan(store, scopes)?;
     let shared = Shared {
         options,
         metrics,
@@ -172,11 +179,16 @@ pub fn scan(
         done: AtomicU64::new(0),
     };
 
-    let (walked, written) = run_threads(store, plan, &mounts, &shared)?;
+    let (found, compared, written) = run_threads(store, &scopes, &mounts, &shared)?;
     let cancelled = shared.cancelled();
     let mut missing = written.vanished;
     if !cancelled {
-        missing.extend(walked.gone.iter().filter(|id| !written.moved.contains(*id)));
+        missing.extend(
+            compared
+                .gone
+                .iter()
+                .filter(|id| !written.moved.contains(*id)),
+        );
     }
     missing.sort_unstable();
     missing.dedup();
@@ -188,11 +200,11 @@ pub fn scan(
     let counted = metrics.snapshot();
     let report = ScanReport {
         run,
-        files_seen: walked.found,
+        files_seen: found,
         added: written.added,
         updated: written.updated,
         moved: written.moved.len() as u64,
-        unchanged: walked.unchanged + written.unchanged,
+        unchanged: compared.unchanged + written.unchanged,
         missing: missing.len() as u64,
         failures: tally.failures,
         warnings: tally.warnings,
@@ -208,31 +220,35 @@ pub fn scan(
     Ok(report)
 }
 
-/// Walks, probes and writes at the same time; returns when all three are through.
+/// Walks, compares, probes and writes at the same time; returns when all are through, with the number of files found.
 fn run_threads(
     store: &mut Store,
-    plan: targets::Plan,
+    scopes: &[targets::Scope],
     mounts: &Mounts,
     shared: &Shared<'_>,
-) -> Result<(walk::Walked, write::Written), StoreError> {
+) -> Result<(u64, compare::Compared, write::Written), StoreError> {
     let jobs = shared
         .options
         .jobs
         .or_else(|| thread::available_parallelism().ok())
         .map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
-        let (to_probe, files) = sync_channel(FILES_QUEUED_MAX);
-        let (to_write, readings) = sync_channel(READINGS_QUEUED_MAX);
-        let files = std::sync::Arc::new(Mutex::new(files));
+        let (to_compare, found) = sync_channel(FOUND_BATCHES_QUEUED_MAX);
+        let (to_probe, files) = sync_channel::<Vec<compare::FileToProbe>>(PROBE_BATCHES_QUEUED_MAX);
+        let (to_write, readings) = sync_channel(WRITE_BATCHES_QUEUED_MAX);
+        let walking = scope.spawn(move || walk::walk(scopes, mounts, to_compare, shared));
+        let plan = targets::plan(store, scopes)?;
+        let files = Arc::new(Mutex::new(files));
         for _ in 0..jobs {
-            let files = std::sync::Arc::clone(&files);
+            let files = Arc::clone(&files);
             let to_write = to_write.clone();
             scope.spawn(move || {
-                while let Some(file) = next(&files) {
-                    if shared.cancelled() {
-                        continue;
-                    }
-                    let probed = probe::probe_file(file, shared);
+                while let Some(batch) = next(&files) {
+                    let probed: Vec<_> = batch
+                        .into_iter()
+                        .take_while(|_| !shared.cancelled())
+                        .map(|file| probe::probe_file(file, shared))
+                        .collect();
                     // The writer has failed and tells why; nothing more to do here.
                     if to_write.send(probed).is_err() {
                         break;
@@ -243,16 +259,29 @@ fn run_threads(
         // The threads hold the queues' other ends now: when they are through, or have given up, the queues close.
         drop(files);
         drop(to_write);
-        let walking = scope.spawn(move || walk::walk(plan, mounts, &to_probe, shared));
+        let comparing = scope.spawn(move || {
+            let mut files_found = 0;
+            let compared = compare::Comparer::new(plan, to_probe, shared).run(found, || {
+                let walked = joined(walking);
+                files_found = walked.found;
+                walked
+            });
+            (files_found, compared)
+        });
         let written = write::write(store, readings, shared);
-        let walked = walking
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.map(|written| (walked, written))
+        let (files_found, compared) = joined(comparing);
+        Ok((files_found, compared, written?))
     })
 }
 
-/// The next file to probe; `None` when the walk is over.
+/// What a thread returned; its panic goes on in this one.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The next batch to probe; `None` when the walk is over.
 fn next<T>(files: &Mutex<Receiver<T>>) -> Option<T> {
     files.lock().recv().ok()
 }

@@ -234,10 +234,10 @@ impl Musefs {
         };
         match backing::open_cached(&resolved.path, &self.metrics) {
             Attempt::WouldBlock => Attempt::WouldBlock,
-            Attempt::Done(file) => Attempt::Done(
-                file.map_err(|source| self.backing_error(resolved.track, &resolved.path, source))
-                    .and_then(|file| self.hold(inode, resolved, file, target.attributes)),
-            ),
+            Attempt::Done(file) => match self.hold(inode, resolved, file, target.attributes) {
+                Some(handle) => Attempt::Done(Ok(handle)),
+                None => Attempt::WouldBlock,
+            },
         }
     }
 
@@ -248,9 +248,10 @@ impl Musefs {
     pub fn open(&self, inode: Inode) -> Result<HandleId, Error> {
         let target = self.open_target(inode)?;
         if let Some(resolved) = target.resolved {
-            let file = backing::open(&resolved.path, &self.metrics)
-                .map_err(|source| self.backing_error(resolved.track, &resolved.path, source))?;
-            return self.hold(inode, resolved, file, target.attributes);
+            let file = backing::open(&resolved.path, &self.metrics);
+            if let Some(handle) = self.hold(inode, resolved, file, target.attributes) {
+                return Ok(handle);
+            }
         }
         self.metrics.cache_header_misses.increment();
         let (resolved, file) = self.resolve(inode, target.track)?;
@@ -280,20 +281,26 @@ impl Musefs {
         })
     }
 
-    /// Makes a handle of a file that was resolved before, if the backing file is still what it was then.
+    /// Makes a handle of a file that was resolved before, if what its path leads to is still what it was then. If not, it
+    /// has to be resolved again: the file may have been moved together with its row, which leaves its bytes as they were.
     fn hold(
         &self,
         inode: Inode,
         resolved: Arc<Resolved>,
-        file: std::fs::File,
+        file: io::Result<std::fs::File>,
         attributes: Attributes,
-    ) -> Result<HandleId, Error> {
-        self.metrics.cache_header_hits.increment();
-        if let Err(error) = self.check_stamp(&file, &resolved) {
+    ) -> Option<HandleId> {
+        let unchanged = file.and_then(|file| {
+            let (stamp, _) = backing::stamp(&file, &self.metrics)?;
+            Ok(resolved.stamp.matches(&stamp).then_some(file))
+        });
+        let Ok(Some(file)) = unchanged else {
             self.cache.remove(inode);
-            return Err(error);
-        }
-        Ok(self.insert_handle(inode, resolved, file, attributes))
+            return None;
+        };
+        self.metrics.cache_header_hits.increment();
+        self.dark.lighten(resolved.track);
+        Some(self.insert_handle(inode, resolved, file, attributes))
     }
 
     fn insert_handle(

@@ -31,6 +31,7 @@ pub use crate::layout::BlobId;
 use self::database::Database;
 
 /// One connection to a store. It may be moved to another thread, not shared: who needs several opens several.
+#[derive(Debug)]
 pub struct Store {
     database: Database,
     id: String,

@@ -208,7 +208,7 @@ impl Adapter {
                 Ok(Attempt::Done(result)) => {
                     self.dispatch
                         .answer(taken, reply, core(result), |reply, ()| {
-                            reply.data(buffer.filled())
+                            reply.data(buffer.filled());
                         });
                 }
                 Ok(Attempt::WouldBlock) => {
@@ -350,7 +350,7 @@ impl Filesystem for Adapter {
             }
             Target::Link | Target::File(_) => {
                 self.dispatch
-                    .answer(taken, reply, Err(Errno::ENOTDIR), give)
+                    .answer(taken, reply, Err(Errno::ENOTDIR), give);
             }
         }
     }
@@ -370,7 +370,7 @@ impl Filesystem for Adapter {
             target @ (Target::Directory | Target::Link) => Ok(self.fixed_attr(target)),
         };
         self.dispatch.answer(taken, reply, result, |reply, attr| {
-            reply.attr(&self.appearance.ttl, &attr)
+            reply.attr(&self.appearance.ttl, &attr);
         });
     }
 
@@ -381,7 +381,7 @@ impl Filesystem for Adapter {
             Target::Tree(_) | Target::Directory | Target::File(_) => Err(Errno::EINVAL),
         };
         self.dispatch.answer(taken, reply, result, |reply, target| {
-            reply.data(target.as_bytes())
+            reply.data(target.as_bytes());
         });
     }
 
@@ -389,7 +389,7 @@ impl Filesystem for Adapter {
         let taken = self.dispatch.take(Operation::Open);
         let refused = |reply, error| {
             self.dispatch
-                .answer(taken, reply, Err::<(), _>(error), |_, ()| {})
+                .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
         };
         if flags.acc_mode() != OpenAccMode::O_RDONLY {
             return refused(reply, Errno::EROFS);
@@ -483,8 +483,8 @@ impl Filesystem for Adapter {
         mut reply: ReplyDirectory,
     ) {
         let taken = self.dispatch.take(Operation::Readdir);
-        let result = match self.metrics_files.decode(inode.0) {
-            Target::Tree(inode) => self.dispatch.guard(|| {
+        let result = if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
+            self.dispatch.guard(|| {
                 self.list(
                     inode,
                     directory_handle(handle),
@@ -493,19 +493,18 @@ impl Filesystem for Adapter {
                         !reply.add(INodeNo(inode), next, attr.kind, name)
                     },
                 )
-            }),
-            _ => {
-                for (target, next, name) in metrics_listing(offset) {
-                    let kind = match target {
-                        Target::File(_) => FileType::RegularFile,
-                        _ => FileType::Directory,
-                    };
-                    if reply.add(INodeNo(MetricsFiles::inode(target)), next, kind, name) {
-                        break;
-                    }
+            })
+        } else {
+            for (target, next, name) in metrics_listing(offset) {
+                let kind = match target {
+                    Target::File(_) => FileType::RegularFile,
+                    _ => FileType::Directory,
+                };
+                if reply.add(INodeNo(MetricsFiles::inode(target)), next, kind, name) {
+                    break;
                 }
-                Ok(())
             }
+            Ok(())
         };
         self.dispatch
             .answer(taken, reply, result, |reply, ()| reply.ok());

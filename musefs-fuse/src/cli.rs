@@ -77,6 +77,10 @@ pub enum ModeArg {
 
 /// `musefs mount`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct MountArgs {
     /// An empty directory
     pub mountpoint: PathBuf,

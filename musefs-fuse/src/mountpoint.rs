@@ -134,13 +134,13 @@ pub fn check_apart<'a>(
     roots: impl IntoIterator<Item = &'a Path>,
 ) -> Result<(), MountpointError> {
     let mountpoint = mountpoint.to_path_buf();
-    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let store = resolved(store);
+    let store = store.canonicalize().unwrap_or_else(|_| store.to_path_buf());
     if store.starts_with(&mountpoint) {
         return Err(MountpointError::HidesStore { mountpoint, store });
     }
+    // Compared as they are stored, which is without symbolic links: looking at them could hang on a dead network mount.
     for root in roots {
-        let root = resolved(root);
+        let root = root.to_path_buf();
         if mountpoint.starts_with(&root) {
             return Err(MountpointError::InLibrary { mountpoint, root });
         }

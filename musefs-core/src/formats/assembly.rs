@@ -1,7 +1,7 @@
 //! Collects the bytes and ranges of new metadata in the order in which they are served.
 
 use super::{Source, SynthesisError};
-use crate::layout::{Layout, Segment};
+use crate::layout::{BlobKind, Layout, Segment};
 
 /// Segments in the making. Neighbouring bytes become one segment.
 #[derive(Debug, Default)]
@@ -22,8 +22,8 @@ impl Assembly {
         self.segment(Segment::Backing { offset, len });
     }
 
-    /// Appends the bytes of a picture or of a kept item.
-    pub(super) fn source(&mut self, source: Source) {
+    /// Appends the bytes of a picture or of a kept item, whichever `kind` says.
+    pub(super) fn source(&mut self, source: Source, kind: BlobKind) {
         self.segment(match source {
             Source::Backing(range) => Segment::Backing {
                 offset: range.offset,
@@ -31,6 +31,7 @@ impl Assembly {
             },
             Source::Blob { blob, len } => Segment::StoreBlob {
                 blob,
+                kind,
                 offset: 0,
                 len,
             },

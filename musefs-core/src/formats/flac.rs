@@ -13,7 +13,7 @@ use super::{
     Art, AudioProperties, ByteRange, Desired, Failure, Fetched, Format, OpaqueItem, Probe, Source,
     Stop, Structure, SynthesisError, Warning, id3v2, trailer,
 };
-use crate::layout::Layout;
+use crate::layout::{BlobKind, Layout};
 
 /// Most metadata blocks of one file.
 const BLOCKS_MAX: usize = 1024;
@@ -259,7 +259,7 @@ pub(super) fn synthesize(
             continue;
         }
         let mut body = Assembly::default();
-        body.source(item.source);
+        body.source(item.source, BlobKind::BinaryTag);
         block(block_type(&item.native)?, &item.native, body, &mut served)?;
     }
     for art in desired.art {
@@ -304,7 +304,7 @@ fn picture_body(art: &Art) -> Result<Assembly, SynthesisError> {
         body.bytes(&field.to_be_bytes());
     }
     body.bytes(&number("PICTURE", art.source.len())?.to_be_bytes());
-    body.source(art.source);
+    body.source(art.source, BlobKind::Art);
     Ok(body)
 }
 

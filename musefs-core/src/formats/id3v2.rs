@@ -205,6 +205,10 @@ fn extended_header_len(body: &Body<'_>, header: Header) -> Result<u64, Stop> {
         return Ok(0);
     }
     let bytes = body.get(0, 4, 0)?;
+    if frame::is_id(bytes) {
+        // Some taggers set the flag and write no extended header.
+        return Ok(0);
+    }
     let len = if header.major == 3 {
         u64::from(big_endian(bytes)) + 4
     } else {
@@ -235,6 +239,11 @@ impl Id3v2 {
         texts: &mut Vec<Text>,
     ) -> Result<(), Stop> {
         if POSITIONAL.contains(&&frame.id) {
+            return Ok(());
+        }
+        if frame.len == 0 {
+            // 2.4 has no frames without a body, and there is nothing to lose.
+            self.warn(&frame.native(), "an empty frame was left out");
             return Ok(());
         }
         match decode::content(body, major, frame, budget, ahead(index))? {

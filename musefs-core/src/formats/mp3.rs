@@ -137,7 +137,8 @@ fn properties(
     let first = fetched.get(audio.offset, len)?;
     let bits = u128::from(audio.len) * 8;
     let rate = u128::from(header.sample_rate_hz);
-    let stated_ms = mpeg::stated_frames(header, first)
+    let stated_ms = mpeg::info_frame(header, first)
+        .and_then(|info| info.frames)
         .map(|frames| u128::from(frames) * u128::from(header.samples) * 1000 / rate)
         .filter(|&ms| ms > 0);
     // Without a stated number of frames, every frame is taken to be like the first.

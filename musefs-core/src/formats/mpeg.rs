@@ -108,9 +108,16 @@ impl Header {
     }
 }
 
-/// Number of frames that the first frame says the stream has, when it is a Xing, Info or VBRI frame. `frame` starts with
-/// the header; [`FIRST_FRAME_BYTES`] of it are enough.
-pub(super) fn stated_frames(header: &Header, frame: &[u8]) -> Option<u32> {
+/// A frame that tells of the stream instead of holding sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InfoFrame {
+    /// Number of frames of the stream, where it is stated.
+    pub(super) frames: Option<u32>,
+}
+
+/// The first frame as a Xing, Info or VBRI frame, when it is one. `frame` starts with the header; [`FIRST_FRAME_BYTES`] of
+/// it are enough.
+pub(super) fn info_frame(header: &Header, frame: &[u8]) -> Option<InfoFrame> {
     let side_info = match (header.version, header.channels) {
         (Version::One, 1) => 17,
         (Version::One, _) => 32,
@@ -124,23 +131,28 @@ pub(super) fn stated_frames(header: &Header, frame: &[u8]) -> Option<u32> {
     let xing = HEADER_BYTES + side_info;
     let mark = frame.get(xing..xing + 4)?;
     if mark == b"Xing" || mark == b"Info" {
-        return number(xing + 4)
-            .filter(|flags| flags & 1 != 0)
-            .and_then(|_| number(xing + 8));
+        let has_frames = number(xing + 4).is_some_and(|flags| flags & 1 != 0);
+        let frames = number(xing + 8).filter(|_| has_frames);
+        return Some(InfoFrame { frames });
     }
     let vbri = HEADER_BYTES + 32;
-    (frame.get(vbri..vbri + 4)? == b"VBRI").then(|| number(vbri + 14))?
+    (frame.get(vbri..vbri + 4)? == b"VBRI").then(|| InfoFrame {
+        frames: number(vbri + 14),
+    })
 }
 
 /// Where the first frame of a stream starts in `bytes`, with its header. A candidate counts when `followers` frames of the
 /// same kind follow it one after the other, or when what follows lies past the end of the audio (`at_end`: the bytes reach
-/// the audio's end) and it stands at the very start or a frame followed it already.
+/// the audio's end) and it stands at the very start or a frame followed it already, or when it is an info frame, whatever
+/// follows.
 pub(super) fn find_first(bytes: &[u8], at_end: bool, followers: usize) -> Option<(usize, Header)> {
     (0..bytes.len().saturating_sub(HEADER_BYTES - 1))
         .filter(|&start| bytes[start] == 0xff)
         .find_map(|start| {
             let header = Header::parse(&bytes[start..])?;
-            is_stream(bytes, start, &header, at_end, followers).then_some((start, header))
+            let counts = info_frame(&header, &bytes[start..]).is_some()
+                || is_stream(bytes, start, &header, at_end, followers);
+            counts.then_some((start, header))
         })
 }
 

@@ -243,6 +243,9 @@ impl Read for Cursor<'_> {
         if self.missing.is_some() {
             return Err(io::Error::other("stopped at bytes that were not fetched"));
         }
+        if len == 0 {
+            return Ok(0);
+        }
         if len >= BULK_READ_BYTES_MIN {
             buffer[..len].fill(0);
         } else {

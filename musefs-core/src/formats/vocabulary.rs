@@ -110,6 +110,11 @@ const TABLE: &[Row] = &[
     ("originalfilename", &["ORIGINALFILENAME"], &["TOFN"], &["ORIGINALFILENAME"]),
 ];
 
+/// The keys, in the order of the table.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(key, ..)| *key)
+}
+
 fn names(row: &Row, family: Family) -> &'static [&'static str] {
     match family {
         Family::Vorbis => row.1,

@@ -12,6 +12,7 @@ use super::region::{Region, ahead};
 use super::text::{TextBudget, number_and_total, utf8_or_legacy, values_hash};
 use super::vocabulary::{Claims, Family, native_name, total_of};
 use super::{ByteRange, Failure, OpaqueItem, Source, Stop, SynthesisError, Tag, Warning};
+use crate::layout::BlobKind;
 
 /// Most comments of one file.
 const COMMENTS_MAX: u32 = 16_384;
@@ -307,7 +308,7 @@ impl CommentList {
             let len = item.source.len().saturating_add(head.len() as u64);
             body.bytes(&length_field(len, &item.native)?.to_le_bytes());
             body.bytes(&head);
-            body.source(item.source);
+            body.source(item.source, BlobKind::BinaryTag);
             count += 1;
         }
         let mut list = Assembly::default();

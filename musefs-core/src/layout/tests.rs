@@ -36,6 +36,7 @@ fn segment() -> impl Strategy<Value = Segment> {
         }),
         (0..512u64, 0..100u64).prop_map(|(offset, len)| Segment::StoreBlob {
             blob: BlobId(7),
+            kind: BlobKind::Art,
             offset,
             len: len.min(512 - offset),
         }),

@@ -13,8 +13,8 @@ use std::path::Path;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use super::Shared;
+use super::compare::FileToProbe;
 use super::report::{ScanFailure, ScanWarning};
-use super::walk::FileToProbe;
 use crate::formats::{
     self, AudioProperties, Desired, Failure, Fetched, Format, Probe, Structure, Warning,
 };
@@ -26,6 +26,9 @@ const BLOCK_BYTES: u64 = 4096;
 
 /// Bytes read of one file; a probe that asks for more is told that the file is over the limit.
 const PROBE_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes at the start of a file that its fingerprint is of.
+const FINGERPRINT_BYTES: u64 = 1024;
 
 /// Ranges asked for of one file. Each makes the probe start again, so this bounds the time of one file.
 const PROBE_ROUNDS_MAX: u32 = 10_000;
@@ -114,14 +117,17 @@ fn attempt(path: &Path, metrics: &Metrics) -> Result<(Stamp, u64, Answer), Miss>
     let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM);
     let stamp = Stamp::of(&metadata);
     let mut fetched = Fetched::new(stamp.size);
-    let first = fetch(&file, &mut fetched, 0..stamp.size.min(1), metrics)?;
+    let start = stamp.size.min(FINGERPRINT_BYTES);
+    fetch(&file, &mut fetched, 0..start, metrics)?;
+    let start = usize::try_from(start).expect("at most FINGERPRINT_BYTES");
+    let fingerprint = fnv1a(fetched.get(0, start).expect("just fetched"));
     let extension = path.extension().and_then(|extension| extension.to_str());
     let probe = |fetched: &Fetched| formats::probe(fetched, extension);
     let answer = ask(&file, &mut fetched, metrics, probe)?;
     if Stamp::of(&file.metadata()?) != stamp {
         return Err(Miss::Changed);
     }
-    Ok((stamp, first, answer))
+    Ok((stamp, fingerprint, answer))
 }
 
 /// Opens for reading, leaving the access time alone where that is permitted, and without waiting for a pipe that took the
@@ -158,13 +164,13 @@ fn ask(
     Ok(Answer::OverLimit)
 }
 
-/// Reads `range`, rounded to blocks, as one piece; returns a digest of it.
+/// Reads `range`, rounded to blocks, as one piece.
 fn fetch(
     file: &File,
     fetched: &mut Fetched,
     range: Range<u64>,
     metrics: &Metrics,
-) -> Result<u64, Miss> {
+) -> Result<(), Miss> {
     let start = range.start - range.start % BLOCK_BYTES;
     let file_len = fetched.file_len();
     let end = range
@@ -188,9 +194,8 @@ fn fetch(
             Err(error) => return Err(Miss::Io(error)),
         }
     }
-    let digest = fnv1a(&bytes);
     fetched.insert(start, bytes.into());
-    Ok(digest)
+    Ok(())
 }
 
 /// The 64-bit FNV-1a hash (Fowler, Noll, Vo): stable, and good enough to tell two files of the same size and time apart.

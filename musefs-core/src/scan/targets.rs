@@ -24,9 +24,8 @@ pub(super) struct Scope {
     pub(super) is_file: bool,
 }
 
-/// All that the walk needs to know.
+/// What is known before the walk.
 pub(super) struct Plan {
-    pub(super) scopes: Vec<Scope>,
     pub(super) roots: Roots,
     /// The tracks that the scopes cover, by path, for each root.
     pub(super) known: HashMap<RootId, HashMap<Vec<u8>, KnownTrack>>,
@@ -139,7 +138,7 @@ fn resolve_one(target: &Path, mounts: &Mounts) -> Result<Scope, TargetFault> {
 }
 
 /// Adds the roots that are new and reads what is known of the scopes' tracks.
-pub(super) fn plan(store: &mut Store, scopes: Vec<Scope>) -> Result<Plan, StoreError> {
+pub(super) fn plan(store: &mut Store, scopes: &[Scope]) -> Result<Plan, StoreError> {
     let mut roots = store.roots()?;
     // Directories come first, so that a file beside them finds the root that they make.
     for scope in scopes
@@ -183,7 +182,6 @@ pub(super) fn plan(store: &mut Store, scopes: Vec<Scope>) -> Result<Plan, StoreE
         known.insert(root.id, tracks);
     }
     Ok(Plan {
-        scopes,
         roots: Roots::new(roots),
         known,
     })

@@ -8,7 +8,7 @@ use super::probe::{Outcome, Probed};
 use super::{Milestone, Shared};
 use crate::store::{Finding, Ingested, Store, StoreError, TrackId, now_ns};
 
-/// Files in one transaction.
+/// Files in one transaction, give or take what a probe hands over at once.
 pub(super) const BATCH_TRACKS_MAX: usize = 500;
 
 /// How long a file may wait for its transaction, so that a slow disk's scan loses little when it is stopped.
@@ -34,7 +34,7 @@ pub(super) struct Written {
 )]
 pub(super) fn write(
     store: &mut Store,
-    readings: Receiver<Probed>,
+    readings: Receiver<Vec<Probed>>,
     shared: &Shared<'_>,
 ) -> Result<Written, StoreError> {
     let mut written = Written::default();
@@ -51,7 +51,7 @@ pub(super) fn write(
                 if batch.is_empty() {
                     oldest = Instant::now();
                 }
-                batch.push(probed);
+                batch.extend(probed);
                 if batch.len() < BATCH_TRACKS_MAX && oldest.elapsed() < BATCH_WAIT_MAX {
                     continue;
                 }

@@ -9,7 +9,7 @@ use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
 use super::readahead::{WINDOW_BYTES, Window};
 use super::{Error, Musefs};
-use crate::layout::{BlobId, Piece};
+use crate::layout::{BlobId, BlobKind, Piece};
 use crate::metrics::{ByteSource, DarkReason};
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
@@ -109,10 +109,15 @@ impl Musefs {
                     buffer.advance(bytes.len(), ByteSource::SynthesizedHeader);
                 }
                 Piece::Backing { offset, len } => {
-                    self.read_backing(handle, offset, length(len), buffer)?
+                    self.read_backing(handle, offset, length(len), buffer)?;
                 }
-                Piece::StoreBlob { blob, offset, len } => {
-                    self.read_blob(blob, offset, length(len), buffer)?
+                Piece::StoreBlob {
+                    blob,
+                    kind,
+                    offset,
+                    len,
+                } => {
+                    self.read_blob(blob, kind, offset, length(len), buffer)?;
                 }
             }
         }
@@ -172,6 +177,7 @@ impl Musefs {
     fn read_blob(
         &self,
         blob: BlobId,
+        kind: BlobKind,
         offset: u64,
         len: usize,
         buffer: &mut ReadBuffer,
@@ -184,7 +190,10 @@ impl Musefs {
         if count < len {
             return Err(Error::BlobGone(blob));
         }
-        self.metrics.art_chunks.increment();
+        match kind {
+            BlobKind::Art => self.metrics.art_chunks.increment(),
+            BlobKind::BinaryTag => self.metrics.binary_tag_chunks.increment(),
+        }
         buffer.advance(len, ByteSource::Art);
         Ok(())
     }

@@ -101,7 +101,7 @@ impl Musefs {
             }
             match runs.last_mut() {
                 Some(run) if start <= run.1.saturating_add(INLINE_GAP_BYTES_MAX) => {
-                    run.1 = run.1.max(end)
+                    run.1 = run.1.max(end);
                 }
                 _ => runs.push((start, end)),
             }

@@ -201,6 +201,25 @@ fn a_changed_file_is_an_error_and_harms_itself_alone() {
 }
 
 #[test]
+fn a_file_that_was_moved_with_its_row_is_found_again() {
+    let library = Library::new();
+    let path = library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let one = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let before = musefs.open(one.inode).unwrap();
+    fs::rename(&path, path.with_file_name("b.flac")).unwrap();
+    library.scan();
+    refresher.poll(&musefs).unwrap();
+    let moved = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let after = musefs.open(moved.inode).unwrap();
+    assert_eq!(
+        read_all(&musefs, after, 4096).unwrap(),
+        read_all(&musefs, before, 4096).unwrap()
+    );
+}
+
+#[test]
 fn art_that_somebody_put_into_the_store_is_served_from_there() {
     let library = Library::new();
     library.add("a.flac", "One");

@@ -12,6 +12,7 @@ use super::StoreError;
 /// Prepared statements kept per connection; more than there are different statements.
 const STATEMENTS_CACHED_MAX: usize = 64;
 
+#[derive(Debug)]
 pub(super) struct Database {
     connection: Connection,
     path: PathBuf,
@@ -70,6 +71,25 @@ impl Database {
         self.statement(sql)?
             .execute(params)
             .map_err(|source| self.error(source))
+    }
+
+    /// Runs one statement for each of `rows`, looked up once.
+    pub(super) fn execute_each<P: Params>(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = P>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(sql)
+            .map_err(|source| self.error(source))?;
+        for row in rows {
+            self.count();
+            statement
+                .execute(row)
+                .map_err(|source| self.error(source))?;
+        }
+        Ok(())
     }
 
     /// The first row of a query, if there is one.

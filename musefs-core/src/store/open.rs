@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::database::Database;
@@ -16,9 +18,6 @@ use super::{Store, StoreError, migrations};
 /// How long to wait for another process's write before the store counts as locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The first bytes of every database file.
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
-
 /// Memory for pages of one connection, in KiB (negative by `SQLite`'s convention).
 const CACHE_SIZE_KIB: i64 = -8192;
 
@@ -26,7 +25,7 @@ const CACHE_SIZE_KIB: i64 = -8192;
 enum OnDisk {
     Absent,
     Empty,
-    Database,
+    Something,
 }
 
 impl Store {
@@ -85,7 +84,7 @@ impl Store {
         match examine(path)? {
             OnDisk::Absent => return Err(StoreError::Missing { path: path.into() }),
             OnDisk::Empty => return Err(StoreError::Empty { path: path.into() }),
-            OnDisk::Database => {}
+            OnDisk::Something => {}
         }
         match open_writable(path, busy_timeout) {
             Err(error) if is_refusal(&error) => open_read_only(path, busy_timeout),
@@ -157,7 +156,8 @@ fn existing_version(database: &Database) -> Result<i64, StoreError> {
     }
 }
 
-/// Looks at the file without `SQLite`, whose errors do not tell these cases apart.
+/// Looks at the file without `SQLite`, whose errors do not tell these cases apart, and without opening it: closing a file
+/// drops every lock that this process holds on it, those of its other connections too.
 fn examine(path: &Path) -> Result<OnDisk, StoreError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
@@ -176,15 +176,9 @@ fn examine(path: &Path) -> Result<OnDisk, StoreError> {
     if metadata.len() == 0 {
         return Ok(OnDisk::Empty);
     }
-    let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head))
-        .map_err(|error| StoreError::from_io(path, error))?;
-    if head == SQLITE_MAGIC {
-        Ok(OnDisk::Database)
-    } else {
-        Err(StoreError::NotSqlite { path: path.into() })
-    }
+    faccessat(AT_FDCWD, path, AccessFlags::R_OK, AtFlags::AT_EACCESS)
+        .map_err(|errno| StoreError::from_io(path, io::Error::from(errno)))?;
+    Ok(OnDisk::Something)
 }
 
 /// Connects to `target` (the path itself, or an address made of it) and sets what every connection needs.

@@ -89,18 +89,18 @@ impl Parts {
     fn insert_tags(&self, database: &Database, track: TrackId) -> Result<(), StoreError> {
         let mut ordinal = 0_i64;
         let mut before: Option<&str> = None;
-        for tag in &self.tags {
+        let rows = self.tags.iter().map(|tag| {
             ordinal = match before {
                 Some(key) if key == tag.key => ordinal + 1,
                 _ => 0,
             };
             before = Some(&tag.key);
-            database.execute(
-                "INSERT INTO tags (track_id, key, ordinal, value) VALUES (?1, ?2, ?3, ?4)",
-                (track.0, &tag.key, ordinal, &tag.value),
-            )?;
-        }
-        Ok(())
+            (track.0, &tag.key, ordinal, &tag.value)
+        });
+        database.execute_each(
+            "INSERT INTO tags (track_id, key, ordinal, value) VALUES (?1, ?2, ?3, ?4)",
+            rows,
+        )
     }
 
     fn insert_art(&self, database: &Database, track: TrackId) -> Result<(), StoreError> {

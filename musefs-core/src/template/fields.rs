@@ -1,71 +1,6 @@
 //! The names of fields that a template can count on, and the nearest of them to a name that is none.
 
-/// Keys of the shared vocabulary: what the formats call a tag that they have a common name for.
-pub const TAG_FIELDS: &[&str] = &[
-    "title",
-    "artist",
-    "album",
-    "albumartist",
-    "track",
-    "tracktotal",
-    "disc",
-    "disctotal",
-    "date",
-    "originaldate",
-    "genre",
-    "composer",
-    "conductor",
-    "lyricist",
-    "performer",
-    "remixer",
-    "producer",
-    "engineer",
-    "mixer",
-    "arranger",
-    "work",
-    "movement",
-    "comment",
-    "grouping",
-    "subtitle",
-    "label",
-    "catalognumber",
-    "barcode",
-    "isrc",
-    "asin",
-    "media",
-    "language",
-    "copyright",
-    "encodedby",
-    "encoder",
-    "bpm",
-    "key",
-    "mood",
-    "lyrics",
-    "compilation",
-    "rating",
-    "website",
-    "titlesort",
-    "artistsort",
-    "albumsort",
-    "albumartistsort",
-    "composersort",
-    "releasetype",
-    "releasestatus",
-    "releasecountry",
-    "musicbrainz_trackid",
-    "musicbrainz_albumid",
-    "musicbrainz_artistid",
-    "musicbrainz_albumartistid",
-    "musicbrainz_releasegroupid",
-    "musicbrainz_releasetrackid",
-    "musicbrainz_workid",
-    "acoustid_id",
-    "acoustid_fingerprint",
-    "replaygain_track_gain",
-    "replaygain_track_peak",
-    "replaygain_album_gain",
-    "replaygain_album_peak",
-];
+use crate::formats;
 
 /// Fields that are worked out from tags, the sound or the backing file's path.
 pub const DERIVED_FIELDS: &[&str] = &[
@@ -83,7 +18,7 @@ pub const DERIVED_FIELDS: &[&str] = &[
 
 /// Every field with a meaning of its own. Any other name stands for a format's native tag.
 pub fn known_fields() -> impl Iterator<Item = &'static str> {
-    TAG_FIELDS.iter().chain(DERIVED_FIELDS).copied()
+    formats::vocabulary_keys().chain(DERIVED_FIELDS.iter().copied())
 }
 
 /// Whether `name` is one of [`known_fields`].

@@ -16,7 +16,7 @@ use musefs_core::template::{Fallbacks, Template, known_fields};
 use musefs_core::tree::{NodeIndex, NodeKind, Tree};
 use musefs_telemetry::Engine;
 use nix::unistd::{Group, User};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::Failure;
@@ -115,8 +115,8 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
             .name("musefs-refresh".into())
             .spawn(move || {
                 refresher.run(&musefs, interval, &stop, |changes| {
-                    invalidator.tell(changes)
-                })
+                    invalidator.tell(changes);
+                });
             })?;
     }
     println!(
@@ -216,12 +216,13 @@ fn identity(args: &MountArgs, mountpoint: &Path) -> Vec<(String, String)> {
 
 /// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.
 fn escaped(path: &Path) -> String {
+    use std::fmt::Write as _;
     use std::os::unix::ffi::OsStrExt as _;
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            write!(text, "\\x{byte:02x}").expect("a string takes any text");
         }
     }
     text
@@ -294,20 +295,18 @@ fn print_tree(tree: &Tree, out: &mut impl io::Write) -> io::Result<()> {
 }
 
 fn told(report: &BuildReport) -> String {
-    let mut told = format!("{} tracks", report.listed);
-    if report.missing > 0 {
-        told += &format!(", {} left out because their files are gone", report.missing);
-    }
-    for (field, count) in &report.skipped {
-        told += &format!(", {count} left out because they lack {field}");
-    }
-    if report.broken > 0 {
-        told += &format!(
-            ", {} left out because their rows cannot be read",
-            report.broken
-        );
-    }
-    told
+    let left_out =
+        |count: u64, why: &str| (count > 0).then(|| format!("{count} left out because {why}"));
+    let mut told = vec![format!("{} tracks", report.listed)];
+    told.extend(left_out(report.missing, "their files are gone"));
+    told.extend(
+        report
+            .skipped
+            .iter()
+            .filter_map(|(field, &count)| left_out(count, &format!("they lack {field}"))),
+    );
+    told.extend(left_out(report.broken, "their rows cannot be read"));
+    told.join(", ")
 }
 
 /// What the system must have for a mount, asked before anything is started.
@@ -392,7 +391,7 @@ enum Event {
 }
 
 fn watch_signals(events: Sender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     std::thread::Builder::new()
         .name("musefs-signal".into())
         .spawn(move || {

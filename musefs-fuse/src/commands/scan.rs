@@ -15,7 +15,7 @@ use musefs_core::scan::{Milestone, Occurrences, Progress, ScanOptions, ScanRepor
 use musefs_core::store::Store;
 use musefs_telemetry::Engine;
 use parking_lot::Mutex;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::Failure;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, ScanArgs};
@@ -82,7 +82,7 @@ impl Progress for Shown {
         }
         match milestone {
             Milestone::Walked { found } => {
-                self.line(&format!("found {} audio files", HumanCount(found)))
+                self.line(&format!("found {} audio files", HumanCount(found)));
             }
             Milestone::Committed { written } => {
                 let mut last = self.last_line.lock();
@@ -108,7 +108,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     files::raise_descriptor_limit();
     files::refuse_inside_musefs(&args.db, "the store")?;
     let cancel = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         // The second signal ends the program at once; what was committed stays.
         signal_hook::flag::register_conditional_shutdown(
             signal,

@@ -13,6 +13,10 @@ impl OwnedReply for Told {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a reply is given once, and gone"
+)]
 fn give(reply: Told, value: u32) {
     reply.0.send(Ok(value)).unwrap();
 }
@@ -39,15 +43,15 @@ fn inflight(engine: &Engine) -> u64 {
 /// Occupies a pool thread until the sender is dropped.
 fn stick(dispatch: &Arc<Dispatch>, told: &mpsc::Sender<Result<u32, i32>>) -> mpsc::Sender<()> {
     let (release, stuck) = mpsc::channel::<()>();
-    let (began, begun) = mpsc::channel();
+    let (tell, has_begun) = mpsc::channel();
     let taken = dispatch.take(Operation::Read);
     let work = move || {
-        began.send(()).unwrap();
+        tell.send(()).unwrap();
         stuck.recv().ok();
         Ok(0)
     };
     dispatch.hand_to_pool(taken, Told(told.clone()), work, give);
-    begun.recv().unwrap();
+    has_begun.recv().unwrap();
     release
 }
 

@@ -52,7 +52,7 @@ mod tests {
             ("Rock", &["Rock"][..]),
             ("17", &["Rock"]),
             ("(17)", &["Rock"]),
-            ("(51)(39)", &["Trance", "Noise"]),
+            ("(51)(39)", &["Techno-Industrial", "Noise"]),
             ("(4)Eurodisco", &["Disco", "Eurodisco"]),
             ("(17)Rock", &["Rock"]),
             ("(RX)", &["Remix"]),

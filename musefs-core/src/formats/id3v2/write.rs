@@ -8,6 +8,7 @@ use super::{Origin, Rewrite, split_described, syncsafe_bytes};
 use crate::formats::assembly::Assembly;
 use crate::formats::vocabulary::{Family, MUSICBRAINZ_OWNER, native_name};
 use crate::formats::{Art, ByteRange, Desired, OpaqueItem, Source, SynthesisError, Tag};
+use crate::layout::BlobKind;
 
 /// What four syncsafe bytes can say, for a frame and for a tag, in bytes.
 const SYNCSAFE_MAX: u64 = (1 << 28) - 1;
@@ -245,7 +246,7 @@ fn picture_frame(art: &Art, into: &mut Assembly) -> Result<(), SynthesisError> {
     let len = art.source.len().saturating_add(head.len() as u64);
     frame_header("APIC", len, 0, into)?;
     into.bytes(&head);
-    into.source(art.source);
+    into.source(art.source, BlobKind::Art);
     Ok(())
 }
 
@@ -267,7 +268,7 @@ fn kept_frame(
             let rewrite = rewrites.iter().find(|rewrite| rewrite.range == range);
             spliced(range, rewrite, &mut body);
         }
-        blob @ Source::Blob { .. } => body.source(blob),
+        blob @ Source::Blob { .. } => body.source(blob, BlobKind::BinaryTag),
     }
     frame_header(&item.native, body.len(), flags, into)?;
     into.append(body);

@@ -3,7 +3,7 @@
 /// STREAMINFO of 44,100 Hz, two channels, 16 bits and 88,200 samples.
 pub(super) fn stream_info() -> Vec<u8> {
     let mut body = vec![0x10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0];
-    let packed: u64 = 44_100 << 44 | 1 << 41 | 15 << 36 | 88_200;
+    let packed: u64 = (44_100 << 44) + (1 << 41) + (15 << 36) + 88_200;
     body.extend(packed.to_be_bytes());
     body.extend(0x5a_u8..0x6a);
     body

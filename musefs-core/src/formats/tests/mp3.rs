@@ -207,7 +207,7 @@ fn tags_behind_the_audio_fill_the_gaps() {
         ("Cover Art (Front)", b"cover.png\0picture", binary),
         ("Blob", b"\0\x01", binary),
     ]);
-    let lyrics = b"LYRICSBEGININD0000200LYR00005words000032LYRICS200";
+    let lyrics = b"LYRICSBEGININD0000200LYR00005words000034LYRICS200";
     let bytes = [
         id3v2_tag(3, 0, &body),
         vec![0; 700],
@@ -235,6 +235,20 @@ fn tags_behind_the_audio_fill_the_gaps() {
         "nothing but frames at the end"
     );
     assert_same(&before, &bytes, &probed(&served, "mp3"), &served);
+}
+
+#[test]
+fn an_info_frame_is_kept_whatever_follows_it() {
+    let mut info = mpeg_frames()[..417].to_vec();
+    info[36..40].copy_from_slice(b"Info");
+    info[40..48].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 100]);
+    info.truncate(300);
+    let tag = id3v2_tag(4, 0x40, &frame(4, "TIT2", 0, b"\x03no extended header"));
+    let bytes = [tag, info.clone(), mpeg_frames()].concat();
+    let probe = probed(&bytes, "mp3");
+    assert_eq!(values(&probe, "title"), ["no extended header"]);
+    assert_eq!(probe.properties.duration_ms, Some(2612));
+    assert!(served(&probe, &bytes).ends_with(&[info, mpeg_frames()].concat()));
 }
 
 #[test]
@@ -283,9 +297,9 @@ fn pictures_and_kept_bodies_are_not_read() {
             4,
             "APIC",
             0,
-            &[&b"\0image/jpeg\0\x03\0"[..], &[5; 2 << 20]].concat(),
+            &[&b"\0image/jpeg\0\x03\0"[..], &vec![5; 2 << 20]].concat(),
         ),
-        frame(4, "PRIV", 0, &[6; 1 << 20]),
+        frame(4, "PRIV", 0, &vec![6; 1 << 20]),
         frame(4, "TIT2", 0, b"\x03last"),
     ]
     .concat();
@@ -296,7 +310,7 @@ fn pictures_and_kept_bodies_are_not_read() {
 
 #[test]
 fn a_text_of_ten_megabytes_is_kept_unread() {
-    let huge = [&b"\x03eng\0"[..], &[b'x'; 10 << 20]].concat();
+    let huge = [&b"\x03eng\0"[..], &vec![b'x'; 10 << 20]].concat();
     let body = [frame(4, "USLT", 0, &huge), frame(4, "TIT2", 0, b"\x03last")].concat();
     let bytes = file(id3v2_tag(4, 0, &body));
     let (probe, read) = probe_by(&bytes, Some("mp3"), 4096);

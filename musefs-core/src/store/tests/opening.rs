@@ -10,12 +10,8 @@ use super::*;
 fn errors(path: &Path) -> [StoreError; 2] {
     let wait = Duration::from_millis(50);
     [
-        Store::open_with(path, wait)
-            .err()
-            .expect("it cannot be opened"),
-        Store::create_with(path, wait)
-            .err()
-            .expect("it cannot be made"),
+        Store::open_with(path, wait).expect_err("it cannot be opened"),
+        Store::create_with(path, wait).expect_err("it cannot be made"),
     ]
 }
 
@@ -27,7 +23,7 @@ fn directory() -> TempDir {
 fn a_store_that_is_not_there_names_the_way_out() {
     let directory = directory();
     let path = directory.path().join("none.db");
-    let error = Store::open(&path).err().expect("missing");
+    let error = Store::open(&path).expect_err("missing");
     assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
     let said = error.to_string();
     assert!(said.contains(&path.display().to_string()), "{said}");
@@ -40,7 +36,7 @@ fn an_empty_file_is_a_store_to_be() {
     let directory = directory();
     let path = directory.path().join("empty.db");
     File::create(&path).expect("a file");
-    let error = Store::open(&path).err().expect("empty");
+    let error = Store::open(&path).expect_err("empty");
     assert!(matches!(error, StoreError::Empty { .. }), "{error:?}");
     Store::create(&path).expect("made in place");
     Store::open(&path).expect("a store now");
@@ -50,7 +46,7 @@ fn an_empty_file_is_a_store_to_be() {
 fn a_directory_that_is_not_there_is_said() {
     let directory = directory();
     let path = directory.path().join("no/such.db");
-    let error = Store::create(&path).err().expect("no directory");
+    let error = Store::create(&path).expect_err("no directory");
     assert!(
         matches!(error, StoreError::DirectoryMissing { .. }),
         "{error:?}"
@@ -135,7 +131,7 @@ fn a_locked_store_says_so_after_a_while() {
     let outside = fixture.outside();
     outside.execute_batch("BEGIN IMMEDIATE").expect("a lock");
     let wait = Duration::from_millis(50);
-    let error = Store::create_with(&path, wait).err().expect("locked");
+    let error = Store::create_with(&path, wait).expect_err("locked");
     assert!(matches!(error, StoreError::Locked { .. }), "{error:?}");
     fixture.store = Store::open_with(&path, wait).expect("reading needs no lock");
     let error = fixture
@@ -223,7 +219,7 @@ fn a_store_that_cannot_be_written_is_opened_for_reading() {
         let store = Store::open(&path).expect("readable");
         assert!(store.is_read_only());
         assert!(store.track(TrackId(1)).expect("readable").is_some());
-        let error = Store::create(&path).err().expect("not writable");
+        let error = Store::create(&path).expect_err("not writable");
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
     });
     // A writable file in a directory that is not: no log can be made beside it.
@@ -233,11 +229,9 @@ fn a_store_that_cannot_be_written_is_opened_for_reading() {
         assert!(store.is_read_only());
         let error = store.mark_missing(&[TrackId(1)]).expect_err("not writable");
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-        let error = Store::create(&path).err().expect("not writable");
+        let error = Store::create(&path).expect_err("not writable");
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-        let error = Store::create(&directory.path().join("new.db"))
-            .err()
-            .expect("not writable");
+        let error = Store::create(&directory.path().join("new.db")).expect_err("not writable");
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
     });
     permit(&path, 0o600);

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Runs every check of the project, in the order in which they are cheap, and stops at the first that fails: formatting, lints,
+# documentation, the rules of the architecture, the scripts, and all tests, those with a real mount included. Installs what is
+# missing first; runs unattended.
+#
+# The tests find a Python with mutagen and prometheus_client through MUSEFS_PYTHON, which is set here.
+set -euo pipefail
+
+case ${1:-} in
+    '') ;;
+    -h | --help)
+        echo "Usage: scripts/test.sh"
+        sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    *)
+        echo "test.sh: takes no arguments" >&2
+        exit 64
+        ;;
+esac
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/needs.sh
+source "$project/scripts/needs.sh"
+cd "$project"
+
+heading() {
+    printf '\n== %s (%d s)\n' "$*" "$SECONDS"
+}
+
+# unpack PROGRAM PACKAGE: puts a Debian package's programs on the path without installing it. Its installation would start a
+# server on a fixed port; the tests start their own.
+unpack() {
+    local tools=$project/.cache/tools
+    PATH=$tools/usr/bin:$PATH
+    command -v "$1" >/dev/null && return
+    echo "Unpacking $2"
+    mkdir -p "$tools"
+    (
+        cd "$tools"
+        apt-get download -qq "$2" 2>/dev/null || {
+            as_root apt-get update -qq
+            apt-get download -qq "$2"
+        }
+        dpkg-deb -x "$2"_*.deb .
+        rm -f "$2"_*.deb
+    ) || fail "$1 is missing and could not be unpacked; run: sudo apt-get install -y $2"
+}
+
+# python_environment: a virtual environment with the pinned requirements; sets MUSEFS_PYTHON.
+python_environment() {
+    local venv=$project/.cache/venv
+    if ! cmp -s scripts/requirements.txt "$venv/requirements.txt"; then
+        echo "Making $venv"
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements.txt
+        cp scripts/requirements.txt "$venv/requirements.txt"
+    fi
+    export MUSEFS_PYTHON=$venv/bin/python
+}
+
+# core_knows_no_kernel: succeeds when fuser is not among what musefs-core is built from.
+core_knows_no_kernel() {
+    local said
+    if said=$(cargo tree --locked --package musefs-core --edges all --invert fuser 2>&1); then
+        # With nothing found, cargo says so and succeeds.
+        if [[ $said != *"nothing to print"* ]]; then
+            echo "$said"
+            fail "musefs-core must not depend on fuser"
+        fi
+    elif [[ $said != *"did not match any packages"* ]]; then
+        fail "cargo tree: $said"
+    fi
+}
+
+heading "What the checks need"
+need_cargo
+mapfile -t packages < <(missing_packages cc=build-essential make=build-essential fusermount3=fuse3 ffmpeg=ffmpeg flac=flac \
+    metaflac=flac busybox=busybox-static rsync=rsync shellcheck=shellcheck python3=python3 curl=curl)
+if ! python3 -c 'import ensurepip' 2>/dev/null; then
+    packages+=(python3-venv)
+fi
+install_packages "${packages[@]}"
+unpack promtool prometheus
+unpack prometheus-node-exporter prometheus-node-exporter
+python_environment
+for component in rustfmt clippy; do
+    if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
+        rustup component add "$component"
+    fi
+done
+
+heading "Formatting"
+cargo fmt --all --check
+
+heading "Scripts"
+shellcheck --external-sources scripts/*.sh .ci/run
+
+heading "The map in ARCHITECTURE.md"
+scripts/check-architecture.sh
+
+heading "The core knows no kernel"
+core_knows_no_kernel
+
+heading "Lints"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+
+heading "Without jemalloc"
+cargo check --locked --package musefs-fuse --no-default-features
+
+heading "Documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+heading "Tests"
+cargo test --locked --workspace
+
+heading "All checks passed"
