@@ -15,6 +15,7 @@ use fuser::{
 use musefs_core::serve::{Attempt, Attributes, Error, HandleId, Musefs, ReadBuffer};
 use musefs_core::tree::Inode;
 
+use crate::dispatch::pool::Subject;
 use crate::dispatch::{Dispatch, OwnedReply, Taken};
 use crate::errno::errno;
 use crate::metrics::Operation;
@@ -184,14 +185,23 @@ impl Adapter {
             Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
             Ok(Attempt::WouldBlock) => {
                 let musefs = Arc::clone(&self.musefs);
+                let work = move || core(musefs.open(inode));
                 self.dispatch
-                    .hand_to_pool(taken, reply, move || core(musefs.open(inode)), give);
+                    .hand_to_pool(taken, Subject(inode.0), reply, work, give);
             }
             Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
         }
     }
 
-    fn read_file(&self, taken: Taken, handle: HandleId, offset: u64, len: u32, reply: ReplyData) {
+    fn read_file(
+        &self,
+        taken: Taken,
+        subject: Subject,
+        handle: HandleId,
+        offset: u64,
+        len: u32,
+        reply: ReplyData,
+    ) {
         let handle = match core(self.musefs.handle(handle)) {
             Ok(handle) => handle,
             Err(error) => {
@@ -218,10 +228,15 @@ impl Adapter {
                     let work = move || {
                         core(musefs.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
                     };
-                    self.dispatch
-                        .hand_to_pool(taken, reply, work, |reply: ReplyData, read| {
+                    self.dispatch.hand_to_pool(
+                        taken,
+                        subject,
+                        reply,
+                        work,
+                        |reply: ReplyData, read| {
                             reply.data(read.filled());
-                        });
+                        },
+                    );
                 }
                 Err(error) => self
                     .dispatch
@@ -422,7 +437,8 @@ impl Filesystem for Adapter {
     ) {
         let taken = self.dispatch.take(Operation::Read);
         let Target::File(_) = self.metrics_files.decode(inode.0) else {
-            return self.read_file(taken, HandleId(handle.0), offset, size, reply);
+            let subject = Subject(inode.0);
+            return self.read_file(taken, subject, HandleId(handle.0), offset, size, reply);
         };
         let text = self.metrics_files.opened(handle.0).ok_or(Errno::EBADF);
         self.dispatch.answer(taken, reply, text, |reply, text| {

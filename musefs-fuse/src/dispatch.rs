@@ -21,7 +21,7 @@ pub mod lane;
 pub mod pool;
 
 use lane::Lane;
-use pool::{Admission, Pool};
+use pool::{Admission, Pool, Subject};
 
 /// A reply that can be carried to another thread and must be given exactly once.
 pub trait OwnedReply: Send + 'static {
@@ -90,6 +90,7 @@ trait Expire: Send + Sync + std::fmt::Debug {
 struct Pending<R> {
     state: Mutex<PendingState<R>>,
     taken: Taken,
+    subject: Subject,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
 }
@@ -147,7 +148,7 @@ impl<R: OwnedReply> Expire for Pending<R> {
             return;
         };
         self.unpark(metrics);
-        state.replaced = state.running && pool.replace_stuck();
+        state.replaced = state.running && pool.replace_stuck(self.subject);
         drop(state);
         metrics.requests.increment(Way::TimedOut as usize);
         answer_error(metrics, self.taken, reply, Errno::EIO);
@@ -237,10 +238,11 @@ impl Dispatch {
         }
     }
 
-    /// Has the pool do `work` and give its result.
+    /// Has the pool do `work`, which is about `subject`, and give its result.
     pub fn hand_to_pool<R: OwnedReply, T>(
         self: &Arc<Self>,
         taken: Taken,
+        subject: Subject,
         reply: R,
         work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
         give: impl FnOnce(R, T) + Send + 'static,
@@ -252,6 +254,7 @@ impl Dispatch {
                 replaced: false,
             }),
             taken,
+            subject,
             parked: AtomicBool::new(false),
         });
         let number = self.await_answer(taken, Arc::clone(&pending) as Arc<dyn Expire>);
@@ -271,7 +274,7 @@ impl Dispatch {
             })
         };
         let requests = &self.metrics.requests;
-        self.pool.submit(job, |admission| match admission {
+        self.pool.submit(subject, job, |admission| match admission {
             Admission::Queued => requests.increment(Way::Pooled as usize),
             Admission::Parked => {
                 requests.increment(Way::Pooled as usize);

@@ -207,10 +207,13 @@ fn an_interrupted_scan_says_so_and_the_next_goes_on() {
     let bytes = std::fs::read(audio::sample(Sound::TinyFlac)).unwrap();
     let files = (0..MANY).map(|index| (format!("{index:04}.flac"), bytes.clone()));
     let hanging = Hanging::mount(&library.music(), files.collect());
-    hanging.stick(Stuck {
-        reads: true,
-        opens: false,
-    });
+    hanging.stick(
+        "0000.flac",
+        Stuck {
+            reads: true,
+            opens: false,
+        },
+    );
     let mut scan = musefs(["scan", "--jobs", "2", "--db"]);
     scan.arg(library.db()).arg(library.music());
     let mut running = Running::start(&mut scan);

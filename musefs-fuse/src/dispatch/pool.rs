@@ -1,7 +1,10 @@
 //! Threads for what may wait. The queue has a bound; past it jobs are parked in the same order, up to a second bound, and
 //! past that refused. A thread that stays stuck is replaced, up to a bound, and ends when it comes back.
+//!
+//! Jobs about one subject (a file) get at most half of the threads, so that a file that hangs never has them all: further
+//! jobs about it are set aside, in their order, until one of its own is done.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,6 +14,10 @@ use parking_lot::{Condvar, Mutex};
 
 /// Something to do, once. Says whether another thread has been started in place of the one that did it.
 pub type Job = Box<dyn FnOnce() -> bool + Send>;
+
+/// What a job is about: jobs about one subject are likely to wait for the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject(pub u64);
 
 /// What became of a job that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +42,8 @@ pub struct Pool {
     ended: Condvar,
     queue_len_max: usize,
     parked_max: usize,
+    /// Threads that jobs about one subject get.
+    threads_per_subject: usize,
     workers: AtomicU64,
     active: AtomicU64,
     waiting: AtomicU64,
@@ -42,12 +51,53 @@ pub struct Pool {
 
 #[derive(Default)]
 struct State {
-    /// The first `queue_len_max` are queued, the rest parked.
-    jobs: VecDeque<Job>,
+    /// Jobs that any idle thread may take.
+    jobs: VecDeque<(Subject, Job)>,
+    /// Subjects that threads are at work on.
+    busy: HashMap<Subject, Busy>,
+    /// All jobs that no thread has taken. The first `queue_len_max` to come are queued, the rest parked.
+    waiting: usize,
     threads: usize,
     /// Threads that stand in for stuck ones.
     replacements: usize,
     stopping: bool,
+}
+
+/// What goes on about one subject.
+#[derive(Default)]
+struct Busy {
+    threads: usize,
+    set_aside: VecDeque<Job>,
+}
+
+impl State {
+    /// The next job whose subject has a thread left for it.
+    fn take(&mut self, threads_per_subject: usize) -> Option<(Subject, Job)> {
+        loop {
+            let (subject, job) = self.jobs.pop_front()?;
+            let busy = self.busy.entry(subject).or_default();
+            if busy.threads < threads_per_subject {
+                busy.threads += 1;
+                self.waiting -= 1;
+                return Some((subject, job));
+            }
+            busy.set_aside.push_back(job);
+        }
+    }
+
+    /// Gives a thread of `subject` back. What was set aside first is next, since it came before all that still waits.
+    fn give_back(&mut self, subject: Subject) {
+        let busy = self
+            .busy
+            .get_mut(&subject)
+            .expect("a subject is known while a thread is at work on it");
+        busy.threads -= 1;
+        if let Some(job) = busy.set_aside.pop_front() {
+            self.jobs.push_front((subject, job));
+        } else if busy.threads == 0 {
+            self.busy.remove(&subject);
+        }
+    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -71,6 +121,7 @@ impl Pool {
             ended: Condvar::new(),
             queue_len_max,
             parked_max,
+            threads_per_subject: (workers / 2).max(1),
             workers: AtomicU64::new(0),
             active: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
@@ -95,10 +146,10 @@ impl Pool {
         Ok(())
     }
 
-    /// Hands in a job. `note` is told what becomes of it before any thread can take it.
-    pub fn submit(&self, job: Job, note: impl FnOnce(Admission)) {
+    /// Hands in a job about `subject`. `note` is told what becomes of it before any thread can take it.
+    pub fn submit(&self, subject: Subject, job: Job, note: impl FnOnce(Admission)) {
         let mut state = self.state.lock();
-        let ahead = state.jobs.len();
+        let ahead = state.waiting;
         if state.stopping || ahead >= self.queue_len_max.saturating_add(self.parked_max) {
             drop(state);
             return note(Admission::Refused);
@@ -108,35 +159,37 @@ impl Pool {
         } else {
             Admission::Parked
         });
-        state.jobs.push_back(job);
-        self.waiting.store(state.jobs.len() as u64, Relaxed);
+        state.jobs.push_back((subject, job));
+        state.waiting += 1;
+        self.waiting.store(state.waiting as u64, Relaxed);
         drop(state);
         self.changed.notify_one();
     }
 
     fn work(&self) {
         loop {
-            let job = {
+            let (subject, job) = {
                 let mut state = self.state.lock();
                 loop {
                     if state.stopping {
                         return self.end_thread(&mut state);
                     }
-                    if let Some(job) = state.jobs.pop_front() {
-                        self.waiting.store(state.jobs.len() as u64, Relaxed);
+                    if let Some(taken) = state.take(self.threads_per_subject) {
+                        self.waiting.store(state.waiting as u64, Relaxed);
                         self.active.fetch_add(1, Relaxed);
-                        break job;
+                        break taken;
                     }
                     self.changed.wait(&mut state);
                 }
             };
             let replaced = job();
             self.active.fetch_sub(1, Relaxed);
+            let mut state = self.state.lock();
             if replaced {
-                let mut state = self.state.lock();
                 state.replacements -= 1;
                 return self.end_thread(&mut state);
             }
+            state.give_back(subject);
         }
     }
 
@@ -146,8 +199,8 @@ impl Pool {
         self.ended.notify_all();
     }
 
-    /// Starts a thread in place of one that is stuck; whether it did. Too many are not replaced.
-    pub fn replace_stuck(self: &Arc<Self>) -> bool {
+    /// Starts a thread in place of one that is stuck on a job about `subject`; whether it did. Too many are not replaced.
+    pub fn replace_stuck(self: &Arc<Self>, subject: Subject) -> bool {
         {
             let mut state = self.state.lock();
             if state.stopping || state.replacements >= REPLACEMENTS_MAX {
@@ -155,12 +208,18 @@ impl Pool {
             }
             state.replacements += 1;
         }
-        self.start_thread()
-            .inspect_err(|error| {
+        match self.start_thread() {
+            Ok(()) => {
+                self.state.lock().give_back(subject);
+                self.changed.notify_one();
+                true
+            }
+            Err(error) => {
                 tracing::warn!("cannot replace a stuck pool thread: {error}");
                 self.state.lock().replacements -= 1;
-            })
-            .is_ok()
+                false
+            }
+        }
     }
 
     /// Threads.
@@ -189,7 +248,11 @@ impl Pool {
     pub fn stop(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
         state.stopping = true;
-        let dropped = std::mem::take(&mut state.jobs);
+        let mut dropped: Vec<Job> = state.jobs.drain(..).map(|(_, job)| job).collect();
+        for busy in state.busy.values_mut() {
+            dropped.extend(busy.set_aside.drain(..));
+        }
+        state.waiting = 0;
         self.waiting.store(0, Relaxed);
         self.changed.notify_all();
         while state.threads > 0 {

@@ -4,6 +4,9 @@ use musefs_telemetry::Engine;
 
 use super::*;
 
+const ONE: Subject = Subject(1);
+const OTHER: Subject = Subject(2);
+
 /// A reply that tells a channel what it was given.
 struct Told(mpsc::Sender<Result<u32, i32>>);
 
@@ -50,7 +53,7 @@ fn stick(dispatch: &Arc<Dispatch>, told: &mpsc::Sender<Result<u32, i32>>) -> mps
         stuck.recv().ok();
         Ok(0)
     };
-    dispatch.hand_to_pool(taken, Told(told.clone()), work, give);
+    dispatch.hand_to_pool(taken, ONE, Told(told.clone()), work, give);
     has_begun.recv().unwrap();
     release
 }
@@ -62,6 +65,7 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     let panics = || -> Result<u32, Errno> { panic!("on purpose") };
     dispatch.hand_to_pool(
         dispatch.take(Operation::Read),
+        ONE,
         Told(told.clone()),
         panics,
         give,
@@ -69,6 +73,7 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     dispatch.hand_to_pool(
         dispatch.take(Operation::Read),
+        ONE,
         Told(told.clone()),
         || Ok(7),
         give,
@@ -92,7 +97,7 @@ fn over_the_bound_requests_are_parked_and_still_answered() {
     let release = stick(&dispatch, &told);
     for value in 1..=5 {
         let taken = dispatch.take(Operation::Read);
-        dispatch.hand_to_pool(taken, Told(told.clone()), move || Ok(value), give);
+        dispatch.hand_to_pool(taken, ONE, Told(told.clone()), move || Ok(value), give);
     }
     assert_eq!(dispatch.pool().waiting(), (2, 3));
     assert_eq!(inflight(&engine), 3, "one runs and two are queued");
@@ -111,7 +116,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
     let queued = dispatch.take(Operation::Read);
-    dispatch.hand_to_pool(queued, Told(told.clone()), || Ok(9), give);
+    dispatch.hand_to_pool(queued, ONE, Told(told.clone()), || Ok(9), give);
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
@@ -119,6 +124,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     // The thread that was started in place of the stuck one answers.
     dispatch.hand_to_pool(
         dispatch.take(Operation::Read),
+        ONE,
         Told(told.clone()),
         || Ok(3),
         give,
@@ -130,7 +136,13 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     while dispatch.pool().workers() > 1 {
         std::thread::yield_now();
     }
-    dispatch.hand_to_pool(dispatch.take(Operation::Read), Told(told), || Ok(4), give);
+    dispatch.hand_to_pool(
+        dispatch.take(Operation::Read),
+        ONE,
+        Told(told),
+        || Ok(4),
+        give,
+    );
     assert_eq!(hear.recv(), Ok(Ok(4)));
     assert!(
         hear.try_recv().is_err(),
@@ -144,12 +156,52 @@ fn past_every_bound_a_request_is_refused() {
     let pool = Pool::start(0, 1, 1).unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..3 {
-        pool.submit(Box::new(|| false), |admission| seen.lock().push(admission));
+        pool.submit(ONE, Box::new(|| false), |admission| {
+            seen.lock().push(admission)
+        });
     }
     assert_eq!(
         *seen.lock(),
         [Admission::Queued, Admission::Parked, Admission::Refused]
     );
+}
+
+#[test]
+fn a_subject_gets_half_of_the_threads_and_its_jobs_keep_their_order() {
+    let (engine, dispatch) = dispatch(4, 100, 60_000);
+    let (told, hear) = mpsc::channel();
+    let stuck = [stick(&dispatch, &told), stick(&dispatch, &told)];
+    for value in 1..=20 {
+        let taken = dispatch.take(Operation::Read);
+        dispatch.hand_to_pool(taken, ONE, Told(told.clone()), move || Ok(value), give);
+    }
+    let taken = dispatch.take(Operation::Read);
+    dispatch.hand_to_pool(taken, OTHER, Told(told.clone()), || Ok(99), give);
+    assert_eq!(hear.recv(), Ok(Ok(99)), "another subject has threads left");
+    assert_eq!(dispatch.pool().waiting(), (20, 0));
+    let [first, second] = stuck;
+    drop(first);
+    let answers: Vec<u32> = (0..21).map(|_| hear.recv().unwrap().unwrap()).collect();
+    assert!(answers.is_sorted(), "{answers:?}");
+    drop(second);
+    assert_eq!(hear.recv(), Ok(Ok(0)));
+    assert_eq!(inflight(&engine), 0);
+    assert_eq!(dispatch.pool().waiting(), (0, 0));
+    assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
+}
+
+#[test]
+fn a_subject_that_hangs_gets_its_threads_back_when_they_are_replaced() {
+    let (_engine, dispatch) = dispatch(2, 100, 10);
+    let (told, hear) = mpsc::channel();
+    let release = stick(&dispatch, &told);
+    let later = dispatch.take(Operation::Read);
+    dispatch.sweep(Instant::now() + Duration::from_secs(1));
+    assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
+    dispatch.hand_to_pool(later, ONE, Told(told), || Ok(1), give);
+    assert_eq!(hear.recv(), Ok(Ok(1)));
+    drop(release);
+    assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub enum Sound {
     Mp3,
     /// A tenth of a second of FLAC.
     TinyFlac,
-    /// A minute of FLAC, about 10 MB.
+    /// Two minutes of FLAC, about 10 MB.
     LongFlac,
 }
 
@@ -42,7 +42,7 @@ static SAMPLES: LazyLock<Samples> = LazyLock::new(|| {
         (Sound::Flac, "2"),
         (Sound::Mp3, "4"),
         (Sound::TinyFlac, "0.1"),
-        (Sound::LongFlac, "60"),
+        (Sound::LongFlac, "120"),
     ] {
         let noise =
             format!("anoisesrc=d={seconds}:r=44100:a=0.5:seed=7,aformat=channel_layouts=stereo");
@@ -109,11 +109,6 @@ fn ffmpeg<A: AsRef<std::ffi::OsStr>>(arguments: &[A], out: &Path) {
         .args(arguments)
         .arg(out);
     run(&mut command).done();
-}
-
-/// The picture that files with art carry.
-pub fn cover() -> PathBuf {
-    SAMPLES.cover()
 }
 
 /// A file without tags.

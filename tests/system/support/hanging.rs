@@ -1,4 +1,4 @@
-//! A filesystem of the tests' own, with files in memory, that stops answering when it is told to and goes on when it is told
+//! A filesystem of the tests' own, with files in memory, that stops answering for a file when it is told to and goes on when it is told
 //! to. What it does not answer costs no thread: the reply is put aside.
 
 use std::ffi::OsStr;
@@ -28,6 +28,8 @@ pub struct Stuck {
 #[derive(Default)]
 struct State {
     stuck: Stuck,
+    /// The file that `stuck` is about.
+    stuck_file: String,
     held: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -73,10 +75,18 @@ impl Files {
         self.files.get(index)
     }
 
-    /// Answers now, or when the filesystem is released.
-    fn answer(&self, is_stuck: impl FnOnce(Stuck) -> bool, give: impl FnOnce() + Send + 'static) {
+    /// Answers a request about a file now, or when the filesystem is released.
+    fn answer(
+        &self,
+        inode: u64,
+        is_stuck: impl FnOnce(Stuck) -> bool,
+        give: impl FnOnce() + Send + 'static,
+    ) {
         let mut state = lock(&self.state);
-        if is_stuck(state.stuck) {
+        let is_it = self
+            .file(inode)
+            .is_some_and(|(name, _)| *name == state.stuck_file);
+        if is_it && is_stuck(state.stuck) {
             state.held.push(Box::new(give));
         } else {
             drop(state);
@@ -104,8 +114,9 @@ impl Filesystem for Files {
         }
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         self.answer(
+            inode.0,
             |stuck| stuck.opens,
             move || reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO),
         );
@@ -130,7 +141,7 @@ impl Filesystem for Files {
             .min(bytes.len());
         let end = start.saturating_add(size as usize).min(bytes.len());
         let part = bytes[start..end].to_vec();
-        self.answer(|stuck| stuck.reads, move || reply.data(&part));
+        self.answer(inode.0, |stuck| stuck.reads, move || reply.data(&part));
     }
 
     fn readdir(
@@ -187,9 +198,11 @@ impl Hanging {
         }
     }
 
-    /// Stops answering.
-    pub fn stick(&self, stuck: Stuck) {
-        lock(&self.state).stuck = stuck;
+    /// Stops answering what is asked of one file.
+    pub fn stick(&self, file: &str, stuck: Stuck) {
+        let mut state = lock(&self.state);
+        state.stuck = stuck;
+        file.clone_into(&mut state.stuck_file);
     }
 
     /// Requests that wait for an answer.
