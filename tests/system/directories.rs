@@ -1,7 +1,7 @@
 //! Listings, attributes and sizes of a mounted library.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::Path;
 
 use crate::support::audio::Sound;
@@ -129,7 +129,6 @@ fn all_paths(directory: &Path, into: &mut Vec<std::path::PathBuf>) {
 #[test]
 fn inodes_fit_in_53_bits_and_are_those_of_the_listing() {
     require_fuse!();
-    use std::os::unix::fs::DirEntryExt as _;
     let library = Library::of_two();
     let mount = Mount::new(&library);
     let mut paths = Vec::new();

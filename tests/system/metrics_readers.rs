@@ -116,17 +116,19 @@ fn python_copies_the_whole_text() {
     });
 }
 
-#[test]
-fn sendfile_sends_the_whole_text() {
-    require_fuse!();
-    const SEND: &str = r#"
+/// Copies with the system call that web servers use, by the size of the open file.
+const SEND: &str = r"
 import os, sys
 source = os.open(sys.argv[1], os.O_RDONLY)
 target = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 size = os.fstat(source).st_size
 while os.sendfile(target, source, None, size):
     pass
-"#;
+";
+
+#[test]
+fn sendfile_sends_the_whole_text() {
+    require_fuse!();
     is_whole(|path, out| {
         let target = out.join("metrics");
         python::script(SEND, [path, &target]).done();
@@ -134,10 +136,8 @@ while os.sendfile(target, source, None, size):
     });
 }
 
-#[test]
-fn a_reader_that_does_not_block_is_never_told_to_come_again() {
-    require_fuse!();
-    const READ: &str = r#"
+/// Reads as an event-driven runtime would, and asks for what backup tools ask for.
+const READ: &str = r#"
 import os, select, sys
 file = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
 poll = select.poll()
@@ -160,6 +160,10 @@ for call in (lambda: os.getxattr(sys.argv[1], "user.name"), lambda: os.listxattr
 assert os.access(sys.argv[1], os.R_OK)
 sys.stdout.buffer.write(text)
 "#;
+
+#[test]
+fn a_reader_that_does_not_block_is_never_told_to_come_again() {
+    require_fuse!();
     is_whole(|path, _| python::script(READ, [path]).done().stdout);
 }
 
@@ -200,7 +204,7 @@ fn an_open_text_stays_and_its_size_does_while_time_goes_on() {
     let now = mount.metrics();
     assert!(
         now.value("musefs_ops_total{op=\"lookup\"}")
-            >= then.value("musefs_ops_total{op=\"lookup\"}") + 1
+            > then.value("musefs_ops_total{op=\"lookup\"}")
     );
     assert_eq!(now.names(), then.names());
     assert_eq!(read_again(&mut file), before);

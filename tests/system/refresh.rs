@@ -26,7 +26,7 @@ fn an_edited_tag_shows_in_name_size_and_bytes_after_a_poll() {
     let mount = Mount::new(&library);
     let old = mount.join(ONE_SERVED).metadata().unwrap();
     edit(&mount, || {
-        library.set_tag("one.flac", "title", "Dawn Chorus")
+        library.set_tag("one.flac", "title", "Dawn Chorus");
     });
     let new = mount
         .join(RENAMED)
@@ -90,7 +90,7 @@ fn an_edit_that_only_moves_a_file_keeps_its_inode_in_structure_only_mode() {
     let mount = Mount::with(&library, &["--mode", "structure-only"]);
     let before = mount.join(ONE_SERVED).metadata().unwrap();
     edit(&mount, || {
-        library.set_tag("one.flac", "title", "Dawn Chorus")
+        library.set_tag("one.flac", "title", "Dawn Chorus");
     });
     let after = mount.join(RENAMED).metadata().unwrap();
     assert_eq!((after.ino(), after.size()), (before.ino(), before.size()));

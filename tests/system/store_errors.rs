@@ -1,5 +1,6 @@
 //! Stores that are none, or cannot be used: one sentence with the path and the way out, exit code 1.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -137,7 +138,6 @@ fn a_store_that_was_cut_off() {
 
 #[test]
 fn a_store_that_cannot_be_written() {
-    use std::os::unix::fs::PermissionsExt as _;
     require_fuse!();
     if !has_normal_user() {
         return;

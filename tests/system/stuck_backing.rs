@@ -191,9 +191,10 @@ fn a_mount_with_stuck_readers_ends_when_it_is_asked_to() {
     hanging.release();
     mount.ended(SOON).expect("it ends").is_calm();
     for _ in 0..READERS {
-        results
-            .recv_timeout(SOON)
-            .expect("every reader gets an answer");
+        assert!(
+            results.recv_timeout(SOON).is_ok(),
+            "every reader gets an answer"
+        );
     }
     drop(library);
 }

@@ -1,6 +1,7 @@
 //! Systems that lack something: no device, no helper, no descriptors left.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::support::library::Library;
@@ -47,7 +48,6 @@ fn without_the_device_the_way_to_get_it_is_told() {
 
 #[test]
 fn a_device_that_may_not_be_opened_is_told() {
-    use std::os::unix::fs::PermissionsExt as _;
     require_fuse!();
     if !can_hide() {
         return;
@@ -66,7 +66,6 @@ fn a_device_that_may_not_be_opened_is_told() {
 
 #[test]
 fn without_the_helper_a_normal_user_is_told_what_to_install() {
-    use std::os::unix::fs::PermissionsExt as _;
     require_fuse!();
     if !can_hide() || !can_mount_as_normal_user() {
         return;

@@ -22,12 +22,12 @@ fn a_bad_template_is_refused_with_the_column() {
 #[test]
 fn an_unknown_field_is_a_warning_with_the_known_ones() {
     require_fuse!();
-    let outcome = mount_with(&["--template", "$artits/$title"]).done();
+    let outcome = mount_with(&["--template", "$albumm/$title"]).done();
     for part in [
-        "`artits`",
+        "`albumm`",
         "column 1",
-        "Did you mean `artist`?",
-        "Known fields: title artist album",
+        "Did you mean `album`?",
+        "Known fields: title artist ",
     ] {
         assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
     }

@@ -157,7 +157,7 @@ fn past_every_bound_a_request_is_refused() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..3 {
         pool.submit(ONE, Box::new(|| false), |admission| {
-            seen.lock().push(admission)
+            seen.lock().push(admission);
         });
     }
     assert_eq!(

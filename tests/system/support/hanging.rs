@@ -34,7 +34,7 @@ struct State {
 }
 
 struct Files {
-    files: Vec<(String, Vec<u8>)>,
+    named: Vec<(String, Vec<u8>)>,
     made: SystemTime,
     state: Arc<Mutex<State>>,
 }
@@ -72,7 +72,7 @@ impl Files {
 
     fn file(&self, inode: u64) -> Option<&(String, Vec<u8>)> {
         let index = usize::try_from(inode.checked_sub(FIRST_FILE)?).ok()?;
-        self.files.get(index)
+        self.named.get(index)
     }
 
     /// Answers a request about a file now, or when the filesystem is released.
@@ -98,7 +98,7 @@ impl Files {
 impl Filesystem for Files {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = (FIRST_FILE..)
-            .zip(&self.files)
+            .zip(&self.named)
             .find(|(_, (known, _))| OsStr::new(known) == name)
             .and_then(|(inode, _)| self.attr(inode));
         match found {
@@ -157,7 +157,7 @@ impl Filesystem for Files {
             (INodeNo::ROOT.0, FileType::Directory, ".."),
         ];
         let files = (FIRST_FILE..)
-            .zip(&self.files)
+            .zip(&self.named)
             .map(|(inode, (name, _))| (inode, FileType::RegularFile, name.as_str()));
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
         for (next, (inode, kind, name)) in (1..).zip(own.into_iter().chain(files)).skip(skip) {
@@ -181,7 +181,7 @@ impl Hanging {
     pub fn mount(path: &Path, files: Vec<(String, Vec<u8>)>) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let filesystem = Files {
-            files,
+            named: files,
             made: SystemTime::now(),
             state: Arc::clone(&state),
         };
