@@ -3,9 +3,7 @@
 //! Every family of this crate is declared here, once; the engine they are declared with is the catalogue that is rendered.
 //! Counting is done by the code that does the work.
 
-use musefs_telemetry::{
-    Counter, Counters, DescribeError, Engine, Family, Kind, Label, UpDownCounters,
-};
+use musefs_telemetry::{Counter, Counters, DescribeError, Engine, Family, Label, UpDownCounters};
 
 /// The serve-path and scan-path counters at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,22 +34,12 @@ pub struct Snapshot {
 
 /// A counter without labels.
 const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family {
-        name,
-        help,
-        kind: Kind::Counter,
-        labels: &[],
-    }
+    Family::counter(name, help)
 }
 
 /// A gauge without labels.
 const fn gauge(name: &'static str, help: &'static str) -> Family {
-    Family {
-        name,
-        help,
-        kind: Kind::Gauge,
-        labels: &[],
-    }
+    Family::gauge(name, help)
 }
 
 pub(crate) static BACKING_OPENS: Family = counter(
@@ -125,15 +113,14 @@ pub enum ByteSource {
     Backing,
 }
 
-static READ_BYTES: Family = Family {
-    name: "musefs_read_bytes_total",
-    help: "Bytes answered to reads, by where they came from.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "source",
-        values: &["synthesized_header", "art", "readahead", "backing"],
-    }],
-};
+static READ_BYTES: Family = Family::counter(
+    "musefs_read_bytes_total",
+    "Bytes answered to reads, by where they came from.",
+)
+.with_labels(&[Label {
+    name: "source",
+    values: &["synthesized_header", "art", "readahead", "backing"],
+}]);
 
 /// Why a backing file could not be served; the order is that of the `reason` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -158,25 +145,23 @@ impl DarkReason {
 
 const DARK_REASONS: &[&str] = &["missing", "changed", "unreadable"];
 
-static BACKING_FAILURES: Family = Family {
-    name: "musefs_backing_failures_total",
-    help: "Requests that failed because their backing file could not be served, by reason.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "reason",
-        values: DARK_REASONS,
-    }],
-};
+static BACKING_FAILURES: Family = Family::counter(
+    "musefs_backing_failures_total",
+    "Requests that failed because their backing file could not be served, by reason.",
+)
+.with_labels(&[Label {
+    name: "reason",
+    values: DARK_REASONS,
+}]);
 
-static TRACKS_DARK: Family = Family {
-    name: "musefs_tracks_dark",
-    help: "Listed tracks whose backing file could not be served when it was last tried, by reason.",
-    kind: Kind::Gauge,
-    labels: &[Label {
-        name: "reason",
-        values: DARK_REASONS,
-    }],
-};
+static TRACKS_DARK: Family = Family::gauge(
+    "musefs_tracks_dark",
+    "Listed tracks whose backing file could not be served when it was last tried, by reason.",
+)
+.with_labels(&[Label {
+    name: "reason",
+    values: DARK_REASONS,
+}]);
 
 /// The live counters of one mount.
 #[derive(Clone, Debug)]

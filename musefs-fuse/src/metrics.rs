@@ -1,9 +1,7 @@
 //! What the edge counts: requests by operation and by the way they were answered. Its families are declared here, once.
 
 use fuser::Errno;
-use musefs_telemetry::{
-    Counter, Counters, DescribeError, Engine, Family, Kind, Label, UpDownCounters,
-};
+use musefs_telemetry::{Counter, Counters, DescribeError, Engine, Family, Label, UpDownCounters};
 
 /// An operation of the kernel; the order is that of the `op` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,15 +70,14 @@ const WAYS: &[&str] = &[
     "panicked",
 ];
 
-static OPS: Family = Family {
-    name: "musefs_ops_total",
-    help: "Requests of the kernel that were answered, by operation.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "op",
-        values: OPERATIONS,
-    }],
-};
+static OPS: Family = Family::counter(
+    "musefs_ops_total",
+    "Requests of the kernel that were answered, by operation.",
+)
+.with_labels(&[Label {
+    name: "op",
+    values: OPERATIONS,
+}]);
 
 /// The errors that requests are answered with; the order is that of the `errno` label.
 const ERRNOS: [(Errno, &str); 9] = [
@@ -105,11 +102,7 @@ const ERRNO_NAMES: &[&str] = &{
     names
 };
 
-static OP_ERRORS: Family = Family {
-    name: "musefs_op_errors_total",
-    help: "Requests of the kernel that were answered with an error, by operation; a name that does not exist is one.",
-    kind: Kind::Counter,
-    labels: &[
+static OP_ERRORS: Family = Family::counter("musefs_op_errors_total", "Requests of the kernel that were answered with an error, by operation; a name that does not exist is one.").with_labels(&[
         Label {
             name: "op",
             values: OPERATIONS,
@@ -118,49 +111,37 @@ static OP_ERRORS: Family = Family {
             name: "errno",
             values: ERRNO_NAMES,
         },
-    ],
-};
+    ]);
 
-static REQUESTS: Family = Family {
-    name: "musefs_requests_total",
-    help: "Requests of the kernel, by the way they went.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "way",
-        values: WAYS,
-    }],
-};
+static REQUESTS: Family = Family::counter(
+    "musefs_requests_total",
+    "Requests of the kernel, by the way they went.",
+)
+.with_labels(&[Label {
+    name: "way",
+    values: WAYS,
+}]);
 
-static READS_INFLIGHT: Family = Family {
-    name: "musefs_reads_inflight",
-    help: "Foreground reads queued or running.",
-    kind: Kind::Gauge,
-    labels: &[],
-};
+static READS_INFLIGHT: Family = Family::gauge(
+    "musefs_reads_inflight",
+    "Foreground reads queued or running.",
+);
 
-static SCRAPES: Family = Family {
-    name: "musefs_scrapes_total",
-    help: "Metrics texts that were opened.",
-    kind: Kind::Counter,
-    labels: &[],
-};
+static SCRAPES: Family = Family::counter("musefs_scrapes_total", "Metrics texts that were opened.");
 
-static RENDERS: Family = Family {
-    name: "musefs_renders_total",
-    help: "Snapshots that were rendered for the metrics directory.",
-    kind: Kind::Counter,
-    labels: &[],
-};
+static RENDERS: Family = Family::counter(
+    "musefs_renders_total",
+    "Snapshots that were rendered for the metrics directory.",
+);
 
-static INVALIDATIONS: Family = Family {
-    name: "musefs_invalidations_total",
-    help: "Names and inodes that the kernel was told to forget after a refresh, by how that went.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "outcome",
-        values: &["sent", "failed", "dropped"],
-    }],
-};
+static INVALIDATIONS: Family = Family::counter(
+    "musefs_invalidations_total",
+    "Names and inodes that the kernel was told to forget after a refresh, by how that went.",
+)
+.with_labels(&[Label {
+    name: "outcome",
+    values: &["sent", "failed", "dropped"],
+}]);
 
 /// How telling the kernel to forget something went; the order is that of the `outcome` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

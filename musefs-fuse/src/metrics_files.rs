@@ -17,7 +17,7 @@ use musefs_core::telemetry::{
     AllocatorStats, FuseTelemetry, PassthroughTelemetry, Served, render_served,
 };
 use musefs_core::tree::Inode;
-use musefs_telemetry::{Family, Kind};
+use musefs_telemetry::Family;
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
@@ -110,7 +110,7 @@ pub struct DirectoryName {
 
 macro_rules! facts {
     ($($id:ident $name:literal $help:literal)*) => { $(
-        const $id: Family = Family { name: $name, help: $help, kind: Kind::Gauge, labels: &[] };
+        const $id: Family = Family::gauge($name, $help);
     )* };
 }
 

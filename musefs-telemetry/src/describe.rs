@@ -1,7 +1,25 @@
 //! What a metric is called, what it tells, and which series it has: said once, beside the code that counts.
 //!
 //! Label values are closed lists, so the number of series is known before the first event and a hot path addresses a
-//! series by index. Describing a metric records nothing.
+//! series by index. Describing a metric records nothing. Every rule about names is a `const fn` here, so that a declared set
+//! is refused by the compiler and a metric of run time by an error, for the same reasons.
+
+mod fault;
+mod intern;
+mod sets;
+
+pub(crate) use fault::is_name;
+pub use fault::{DescribeError, Fault};
+pub(crate) use intern::intern;
+pub use sets::{
+    AttributeEnum, AttributeSet, AttributesDescriptor, ClosedSet, MetricsDescriptor, MetricsField,
+    SeriesKey, assert_attributes, assert_set,
+};
+
+use crate::buckets::Buckets;
+
+/// The most series one family may have.
+pub const CARDINALITY_MAX: usize = 2_000;
 
 /// How a value behaves over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,14 +28,142 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Sum and count since the start, smallest and largest of the last windows.
+    MinMaxSumCount,
+    /// How many values fell into each bucket, and their sum.
+    Histogram(Buckets),
 }
 
 impl Kind {
     /// The word that the Prometheus text format has for it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
+            Self::MinMaxSumCount => "summary",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+
+    /// How many numbers one series of it holds.
+    pub(crate) const fn stride(self) -> usize {
+        match self {
+            Self::Counter | Self::Gauge => 1,
+            Self::MinMaxSumCount => 4,
+            Self::Histogram(buckets) => buckets.len() + 1,
+        }
+    }
+}
+
+/// How the values of a family are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Instrument {
+    /// Amounts are added.
+    Counter,
+    /// Amounts are added and taken away, by any thread.
+    UpDownCounter,
+    /// A value replaces the last one.
+    Gauge,
+    /// A callback tells a total when somebody reads.
+    ObserveCounter,
+    /// A callback tells a value when somebody reads.
+    ObserveGauge,
+    /// Values are summed, counted, and their extremes kept.
+    MinMaxSumCount,
+    /// Values are sorted into buckets.
+    Histogram,
+}
+
+impl Instrument {
+    /// The word that `schema()` has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::UpDownCounter => "up_down_counter",
+            Self::Gauge => "gauge",
+            Self::ObserveCounter => "observe_counter",
+            Self::ObserveGauge => "observe_gauge",
+            Self::MinMaxSumCount => "min_max_sum_count",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    /// The kind of a family that is written this way; `buckets` are those of a histogram.
+    pub const fn kind(self, buckets: Buckets) -> Kind {
+        match self {
+            Self::Counter | Self::ObserveCounter => Kind::Counter,
+            Self::UpDownCounter | Self::Gauge | Self::ObserveGauge => Kind::Gauge,
+            Self::MinMaxSumCount => Kind::MinMaxSumCount,
+            Self::Histogram => Kind::Histogram(buckets),
+        }
+    }
+
+    /// Whether a family of `kind` can be written this way.
+    pub const fn writes(self, kind: Kind) -> bool {
+        matches!(
+            (self, kind),
+            (Self::Counter | Self::ObserveCounter, Kind::Counter)
+                | (
+                    Self::UpDownCounter | Self::Gauge | Self::ObserveGauge,
+                    Kind::Gauge
+                )
+                | (Self::MinMaxSumCount, Kind::MinMaxSumCount)
+                | (Self::Histogram, Kind::Histogram(_))
+        )
+    }
+}
+
+/// What a number counts. Cells hold integers of a fine unit; encoders write the base unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Things; written as they are.
+    #[default]
+    None,
+    /// Cells hold nanoseconds, encoders write seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// Cells hold millionths, encoders write the ratio.
+    Ratio,
+}
+
+impl Unit {
+    /// The end of the name of a metric with this unit; empty for [`Unit::None`].
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+            Self::Ratio => "ratio",
+        }
+    }
+
+    /// How many decimal places a cell's integer has in the base unit.
+    pub const fn decimals(self) -> u32 {
+        match self {
+            Self::None | Self::Bytes => 0,
+            Self::Seconds => 9,
+            Self::Ratio => 6,
+        }
+    }
+}
+
+/// Whether a script may rely on a metric.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Stability {
+    /// Keeps its name and its meaning.
+    #[default]
+    Stable,
+    /// May change with any release.
+    Experimental,
+}
+
+impl Stability {
+    /// The word that `schema()` has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::Experimental => "experimental",
         }
     }
 }
@@ -36,53 +182,70 @@ pub struct Label {
 pub struct Family {
     /// Metric name: `[a-z][a-z0-9_]*`, base unit last, `_total` on counters.
     pub name: &'static str,
+    /// What its numbers count; when it is not [`Unit::None`], the name says it.
+    pub unit: Unit,
     /// One sentence that never varies between instances.
     pub help: &'static str,
     /// How its values behave.
     pub kind: Kind,
+    /// Whether a script may rely on it.
+    pub stability: Stability,
     /// Its labels; an empty list is one series without labels.
     pub labels: &'static [Label],
 }
 
-/// Why a family cannot be declared.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DescribeError {
-    /// A metric or label name has a character outside `[a-z0-9_]`, starts with a digit, or a counter lacks `_total`.
-    #[error(
-        "`{name}` is not a valid name: lower case, digits and `_`, a letter first, `_total` on counters alone"
-    )]
-    BadName {
-        /// The name that was refused.
-        name: String,
-    },
-    /// The name is taken by another family.
-    #[error("`{name}` is already declared")]
-    Duplicate {
-        /// The name that is taken.
-        name: &'static str,
-    },
-    /// A metric that is one number has labels.
-    #[error("`{name}` has labels and cannot be declared as one counter")]
-    Labelled {
-        /// The family that was refused.
-        name: &'static str,
-    },
-    /// There is no room for so many series.
-    #[error("`{name}` needs {needed} cells and {free} are free")]
-    Exhausted {
-        /// The family that did not fit.
-        name: &'static str,
-        /// Cells it needs.
-        needed: usize,
-        /// The longest run of free cells.
-        free: usize,
-    },
-}
-
 impl Family {
+    /// A counter without labels and without a unit.
+    pub const fn counter(name: &'static str, help: &'static str) -> Self {
+        Self::of(name, help, Kind::Counter)
+    }
+
+    /// A gauge without labels and without a unit.
+    pub const fn gauge(name: &'static str, help: &'static str) -> Self {
+        Self::of(name, help, Kind::Gauge)
+    }
+
+    /// A family of `kind` without labels and without a unit.
+    pub const fn of(name: &'static str, help: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            unit: Unit::None,
+            help,
+            kind,
+            stability: Stability::Stable,
+            labels: &[],
+        }
+    }
+
+    /// The same with these labels.
+    pub const fn with_labels(self, labels: &'static [Label]) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// The same in this unit.
+    pub const fn with_unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// The same with this stability.
+    pub const fn with_stability(self, stability: Stability) -> Self {
+        Self { stability, ..self }
+    }
+
     /// How many series the family has: the product of its labels' value counts.
-    pub fn series_count(&self) -> usize {
-        self.labels.iter().map(|label| label.values.len()).product()
+    pub const fn series_count(&self) -> usize {
+        let mut count = 1;
+        let mut index = 0;
+        while index < self.labels.len() {
+            count *= self.labels[index].values.len();
+            index += 1;
+        }
+        count
+    }
+
+    /// How many numbers all its series hold.
+    pub(crate) const fn value_count(&self) -> usize {
+        self.series_count() * self.kind.stride()
     }
 
     /// The label values of series `index`, in the order of `labels`. The last label varies fastest.
@@ -100,84 +263,14 @@ impl Family {
         })
     }
 
-    pub(crate) fn check(&self) -> Result<(), DescribeError> {
-        let counts = self.name.ends_with("_total");
-        let bad = std::iter::once(self.name)
-            .chain(self.labels.iter().map(|label| label.name))
-            .find(|name| !is_name(name))
-            .or((counts != (self.kind == Kind::Counter)).then_some(self.name));
-        match bad {
-            Some(name) => Err(DescribeError::BadName { name: name.into() }),
-            None => Ok(()),
+    /// The name without the `_total` of a counter, which is what `OpenMetrics` calls the family.
+    pub fn stem(&self) -> &'static str {
+        match self.kind {
+            Kind::Counter => self.name.strip_suffix("_total").unwrap_or(self.name),
+            _ => self.name,
         }
     }
-}
-
-/// Whether `name` can be a metric or a label name.
-fn is_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_lowercase())
-        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TWO_LABELS: Family = Family {
-        name: "demo_total",
-        help: "Demo.",
-        kind: Kind::Counter,
-        labels: &[
-            Label {
-                name: "op",
-                values: &["read", "open"],
-            },
-            Label {
-                name: "how",
-                values: &["a", "b", "c"],
-            },
-        ],
-    };
-
-    #[test]
-    fn the_last_label_varies_fastest() {
-        let all: Vec<String> = (0..TWO_LABELS.series_count())
-            .map(|index| {
-                TWO_LABELS
-                    .series_labels(index)
-                    .map(|(_, value)| value)
-                    .collect()
-            })
-            .collect();
-        assert_eq!(all, ["reada", "readb", "readc", "opena", "openb", "openc"]);
-    }
-
-    #[test]
-    fn a_bad_name_is_refused() {
-        let named = |name, kind| {
-            Family {
-                name,
-                kind,
-                ..TWO_LABELS
-            }
-            .check()
-        };
-        assert_eq!(named("demo_total", Kind::Counter), Ok(()));
-        assert_eq!(named("demo_bytes", Kind::Gauge), Ok(()));
-        for (name, kind) in [
-            ("demo", Kind::Counter),
-            ("demo_total", Kind::Gauge),
-            ("Demo_total", Kind::Counter),
-            ("1_total", Kind::Counter),
-            ("", Kind::Gauge),
-            ("dash-ed", Kind::Gauge),
-        ] {
-            assert_eq!(
-                named(name, kind),
-                Err(DescribeError::BadName { name: name.into() }),
-                "{name}"
-            );
-        }
-    }
-}
+mod tests;

@@ -3,21 +3,18 @@
 //! ```text
 //! describe   Family consts ──────── Engine: one namespace, clashes refused
 //! record     cells: one slab of monotone u64 per thread, one writer each, plain load + store
-//! read       Snapshot (sum of the slabs) ── encode: Prometheus text
+//! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop
+//!            encoders: Prometheus text, OpenMetrics, JSON
 //! ```
 //!
 //! A writer adds to a cell that only its own thread writes, so an increment takes no lock and shares no cache line. A reader
 //! sums the slabs of all threads. Nothing ever zeroes a live cell, so any number of readers coexist.
 //!
 //! ```
-//! use musefs_telemetry::{Engine, Family, Kind, Label, encode::prometheus};
+//! use musefs_telemetry::{Engine, Family, Label, encode::prometheus};
 //!
-//! static READS: Family = Family {
-//!     name: "shop_reads_total",
-//!     help: "Reads, by where they were answered.",
-//!     kind: Kind::Counter,
-//!     labels: &[Label { name: "source", values: &["memory", "disk"] }],
-//! };
+//! static READS: Family = Family::counter("shop_reads_total", "Reads, by where they were answered.")
+//!     .with_labels(&[Label { name: "source", values: &["memory", "disk"] }]);
 //!
 //! let engine = Engine::new();
 //! let reads = engine.counters(&READS)?;
@@ -31,13 +28,35 @@
 //! # Ok::<(), musefs_telemetry::DescribeError>(())
 //! ```
 
-pub mod cells;
-pub mod describe;
-pub mod encode;
-pub mod registry;
-pub mod snapshot;
+extern crate self as musefs_telemetry;
 
-pub use cells::{Counter, Counters, UpDownCounters};
-pub use describe::{DescribeError, Family, Kind, Label};
-pub use registry::Engine;
+mod buckets;
+pub mod cells;
+pub mod clock;
+pub mod cursor;
+pub mod describe;
+pub mod dynamic;
+pub mod encode;
+pub mod histograms;
+pub mod metrics;
+pub mod registry;
+pub mod report;
+mod schema;
+pub mod scope;
+pub mod snapshot;
+pub mod stats;
+
+pub use cursor::{Batch, Cursor, Temporality};
+pub use describe::{
+    AttributeEnum, AttributeSet, ClosedSet, DescribeError, Family, Instrument, Kind, Label,
+    SeriesKey, Stability, Unit,
+};
+pub use histograms::{Buckets, Histogram, Histograms};
+pub use metrics::{
+    Counter, Counters, Gauge, Gauges, MetricField, MinMaxSumCount, MinMaxSumCounts,
+    ObserveCounters, ObserveGauges, UpDownCounter, UpDownCounters,
+};
+pub use musefs_telemetry_macros::{AttributeEnum, attribute_set, metric_set};
+pub use registry::{Engine, MetricSet};
+pub use scope::{Completion, Ctx, Ops, Outcome, Scope, Tier, WithRequestId};
 pub use snapshot::Snapshot;

@@ -1,50 +1,174 @@
 //! The values of one moment: plain data, detached from the cells.
 
-use crate::cells::clamp;
-use crate::describe::{Family, Kind};
+use std::sync::Arc;
 
-/// What an engine's families held at one moment.
+use crate::cells::read_spans;
+use crate::describe::{Family, Instrument, Kind};
+use crate::histograms::{Distribution, Exemplar};
+use crate::metrics::clamp;
+use crate::registry::{Entry, Source, Table};
+
+/// What an engine's families held at one moment, or what changed between two.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    families: Vec<(&'static Family, usize)>,
-    values: Vec<u64>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) values: Vec<u64>,
+    /// Which series are told; empty when all are.
+    pub(crate) told: Vec<bool>,
+}
+
+/// The value of one series.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// A total.
+    Counter(u64),
+    /// A level.
+    Gauge(i64),
+    /// Sum and count, and the extremes of the last windows when anything was recorded in them.
+    MinMaxSumCount {
+        /// The sum of all values, in the unit of the cells.
+        sum: u64,
+        /// How many there were.
+        count: u64,
+        /// The smallest and the largest of this window and the one before.
+        extremes: Option<(u64, u64)>,
+    },
+    /// Counts by bucket.
+    Histogram(Distribution<'a>),
+}
+
+/// A family and the values of its series.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric<'a> {
+    entry: &'a Entry,
+    values: &'a [u64],
+    told: Option<&'a [bool]>,
 }
 
 impl Snapshot {
-    /// `values` are those of all series of all `families`, one after the other.
-    pub(crate) fn new(families: impl Iterator<Item = &'static Family>, values: Vec<u64>) -> Self {
-        let mut start = 0;
-        let families = families
-            .map(|family| {
-                let at = start;
-                start += family.series_count();
-                (family, at)
-            })
-            .collect();
-        Self { families, values }
+    /// Replaces the values by those of now.
+    pub(crate) fn read(&mut self, table: Arc<Table>) {
+        self.values.resize(table.values, 0);
+        self.told.clear();
+        read_spans(&table.spans, &mut self.values);
+        for entry in &table.entries {
+            let values = &mut self.values[entry.range()];
+            match &entry.source {
+                Source::Cells(_) | Source::Histogram(..) => {}
+                Source::Shared(cells) => {
+                    for (value, cell) in values.iter_mut().zip(cells.iter()) {
+                        *value = cell.load(std::sync::atomic::Ordering::Relaxed);
+                    }
+                }
+                Source::Observed(observed) => observed.read(values),
+                Source::Extremes(_, extremes) => {
+                    for (series, values) in values.chunks_exact_mut(4).enumerate() {
+                        values[2..].copy_from_slice(&extremes.read(series));
+                    }
+                }
+            }
+            if entry.instrument == Instrument::UpDownCounter {
+                for value in values {
+                    *value = clamp(*value).cast_unsigned();
+                }
+            }
+        }
+        self.table = table;
     }
 
-    /// The families, each with the values of its series by series index.
-    pub fn families(&self) -> impl Iterator<Item = (&'static Family, impl Iterator<Item = u64>)> {
-        self.families.iter().map(|&(family, start)| {
-            let values = &self.values[start..start + family.series_count()];
-            (family, values.iter().map(|&value| read(family.kind, value)))
+    /// The families, in the order of their declaration; those without any series to tell are left out.
+    pub fn families(&self) -> impl Iterator<Item = Metric<'_>> {
+        self.table.entries.iter().filter_map(|entry| {
+            let told = match self.told.as_slice() {
+                [] => None,
+                told => Some(&told[entry.series..entry.series + entry.family.series_count()]),
+            };
+            let metric = Metric {
+                entry,
+                values: &self.values[entry.range()],
+                told,
+            };
+            told.is_none_or(|told| told.contains(&true))
+                .then_some(metric)
         })
     }
 
-    /// The value of series `index` of `family`; `None` when the engine never declared it.
+    /// The family called `name`.
+    pub fn find(&self, name: &str) -> Option<Metric<'_>> {
+        self.families().find(|metric| metric.family().name == name)
+    }
+
+    /// The value of series `index` of `family`, a counter or a gauge, below zero as 0; `None` when the engine never declared it,
+    /// or as another kind.
     pub fn value(&self, family: &Family, index: usize) -> Option<u64> {
-        let &(known, start) = self
-            .families
-            .iter()
-            .find(|(known, _)| known.name == family.name)?;
-        (index < known.series_count()).then(|| read(known.kind, self.values[start + index]))
+        match self.find(family.name)?.value(index)? {
+            Value::Counter(value) => Some(value),
+            Value::Gauge(value) => Some(u64::try_from(value).unwrap_or(0)),
+            Value::MinMaxSumCount { .. } | Value::Histogram(_) => None,
+        }
     }
 }
 
-fn read(kind: Kind, value: u64) -> u64 {
-    match kind {
-        Kind::Counter => value,
-        Kind::Gauge => clamp(value),
+impl Entry {
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.target..self.target + self.family.value_count()
+    }
+}
+
+impl<'a> Metric<'a> {
+    /// Its description.
+    pub fn family(&self) -> &'static Family {
+        self.entry.family
+    }
+
+    /// How it is written.
+    pub fn instrument(&self) -> Instrument {
+        self.entry.instrument
+    }
+
+    /// When it was declared, in milliseconds since 1970.
+    pub fn created_ms(&self) -> u64 {
+        self.entry.created_ms
+    }
+
+    /// The series that are told, with their indexes.
+    pub fn series(&self) -> impl Iterator<Item = (usize, Value<'a>)> + use<'a> {
+        let metric = *self;
+        (0..metric.family().series_count()).filter_map(move |index| {
+            let told = metric.told.is_none_or(|told| told[index]);
+            told.then(|| metric.value(index).map(|value| (index, value)))
+                .flatten()
+        })
+    }
+
+    /// The value of series `index`; `None` when there is no such series.
+    pub fn value(&self, index: usize) -> Option<Value<'a>> {
+        let kind = self.family().kind;
+        let stride = kind.stride();
+        let values = self.values.get(index * stride..(index + 1) * stride)?;
+        Some(match kind {
+            Kind::Counter => Value::Counter(values[0]),
+            Kind::Gauge => Value::Gauge(values[0].cast_signed()),
+            Kind::MinMaxSumCount => Value::MinMaxSumCount {
+                sum: values[0],
+                count: values[1],
+                extremes: (values[2] != u64::MAX).then_some((values[2], values[3])),
+            },
+            Kind::Histogram(buckets) => Value::Histogram(Distribution::new(buckets, values)),
+        })
+    }
+
+    /// The example that series `index` of a histogram keeps.
+    pub fn exemplar(&self, index: usize) -> Option<Exemplar> {
+        match &self.entry.source {
+            Source::Histogram(_, exemplars) => exemplars.read(index),
+            _ => None,
+        }
+    }
+}
+
+impl Metric<'_> {
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        self.entry.range()
     }
 }

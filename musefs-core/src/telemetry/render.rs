@@ -2,28 +2,18 @@
 
 use std::collections::HashSet;
 
+use musefs_telemetry::Family;
 use musefs_telemetry::encode::prometheus::{PAD_MIN, Writer, pad};
-use musefs_telemetry::{Family, Kind};
 
 use super::{AllocatorStats, CoreTelemetry, FuseTelemetry, PassthroughTelemetry, Snapshot};
 use crate::metrics;
 
 const fn gauge(name: &'static str, help: &'static str) -> Family {
-    Family {
-        name,
-        help,
-        kind: Kind::Gauge,
-        labels: &[],
-    }
+    Family::gauge(name, help)
 }
 
 const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family {
-        name,
-        help,
-        kind: Kind::Counter,
-        labels: &[],
-    }
+    Family::counter(name, help)
 }
 
 /// One line of the contract: a family, and where its value is found.
@@ -228,12 +218,9 @@ pub fn render_served(served: &Served<'_>, identity: &[(String, String)], len_min
     let (family, labels) = served.build_info;
     writer.header(family);
     writer.sample(family, labels.iter().copied(), 1);
-    for (family, values) in served.engine.families() {
-        if !written.contains(family.name) {
-            writer.header(family);
-            for (index, value) in values.enumerate() {
-                writer.sample(family, family.series_labels(index), value);
-            }
+    for metric in served.engine.families() {
+        if !written.contains(metric.family().name) {
+            writer.metric(&metric);
         }
     }
     let len = (text.len() + PAD_MIN + END.len())

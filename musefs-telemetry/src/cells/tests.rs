@@ -1,24 +1,14 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::{DescribeError, Engine, Family, Kind, Label};
+use crate::{DescribeError, Engine, Family, Label};
 
-static EVENTS: Family = Family {
-    name: "events_total",
-    help: "Events.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "kind",
-        values: &["a", "b", "c"],
-    }],
-};
+static EVENTS: Family = Family::counter("events_total", "Events.").with_labels(&[Label {
+    name: "kind",
+    values: &["a", "b", "c"],
+}]);
 
-static OPEN: Family = Family {
-    name: "open_things",
-    help: "Things that are open.",
-    kind: Kind::Gauge,
-    labels: &[],
-};
+static OPEN: Family = Family::gauge("open_things", "Things that are open.");
 
 #[test]
 fn many_threads_count_exactly() {
@@ -110,7 +100,8 @@ fn a_name_is_declared_once() {
     assert_eq!(
         again,
         DescribeError::Duplicate {
-            name: "events_total"
+            name: "events_total".into(),
+            other: "events_total",
         }
     );
     assert!(engine.up_down_counters(&EVENTS).is_err());

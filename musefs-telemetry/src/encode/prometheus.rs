@@ -6,32 +6,29 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::number::{push_scaled, push_scaled_signed, push_u64};
+use super::{Extra, Labels, push_label};
 use crate::describe::Family;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Metric, Snapshot, Value};
+
+/// The media type of the format.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Appends families to a string.
 #[derive(Debug)]
 pub struct Writer<'a> {
     text: &'a mut String,
-    identity: String,
+    identity: &'a [(String, String)],
 }
 
 impl<'a> Writer<'a> {
     /// Writes to the end of `text`; every sample carries `identity` (label name, value).
-    pub fn new(text: &'a mut String, identity: &[(String, String)]) -> Self {
-        let mut labels = String::new();
-        for (name, value) in identity {
-            push_label(&mut labels, name, value);
-        }
-        Self {
-            text,
-            identity: labels,
-        }
+    pub fn new(text: &'a mut String, identity: &'a [(String, String)]) -> Self {
+        Self { text, identity }
     }
 
     /// The HELP and TYPE lines of `family`.
     pub fn header(&mut self, family: &Family) {
-        let kind = family.kind.as_str();
         self.text.push_str("# HELP ");
         self.text.push_str(family.name);
         self.text.push(' ');
@@ -42,10 +39,14 @@ impl<'a> Writer<'a> {
                 other => self.text.push(other),
             }
         }
-        self.push(format_args!("\n# TYPE {} {kind}\n", family.name));
+        self.text.push_str("\n# TYPE ");
+        self.text.push_str(family.name);
+        self.text.push(' ');
+        self.text.push_str(family.kind.as_str());
+        self.text.push('\n');
     }
 
-    /// One sample of `family` with these labels.
+    /// One sample of `family` with these labels; the value is written as it is.
     pub fn sample<'l>(
         &mut self,
         family: &Family,
@@ -53,14 +54,21 @@ impl<'a> Writer<'a> {
         value: impl Display,
     ) {
         self.text.push_str(family.name);
-        let mut list = self.identity.clone();
+        let start = self.text.len();
+        let identity = self
+            .identity
+            .iter()
+            .map(|(name, value)| (&**name, &**value));
+        for (name, label) in identity {
+            push_label(self.text, start, name, label);
+        }
         for (name, label) in labels {
-            push_label(&mut list, name, label);
+            push_label(self.text, start, name, label);
         }
-        if !list.is_empty() {
-            self.push(format_args!("{{{list}}}"));
+        if self.text.len() > start {
+            self.text.push('}');
         }
-        self.push(format_args!(" {value}\n"));
+        writeln!(self.text, " {value}").expect("a String takes whatever is written to it");
     }
 
     /// A family with one sample and no labels of its own.
@@ -69,38 +77,73 @@ impl<'a> Writer<'a> {
         self.sample(family, [], value);
     }
 
-    /// All families of `snapshot`, every series of each.
+    /// All families of `snapshot`.
     pub fn snapshot(&mut self, snapshot: &Snapshot) {
-        for (family, values) in snapshot.families() {
-            self.header(family);
-            for (index, value) in values.enumerate() {
-                self.sample(family, family.series_labels(index), value);
+        for metric in snapshot.families() {
+            self.metric(&metric);
+        }
+    }
+
+    /// A family and its series, in its base unit.
+    pub fn metric(&mut self, metric: &Metric<'_>) {
+        self.header(metric.family());
+        for (index, value) in metric.series() {
+            self.series(metric, index, &value);
+        }
+    }
+
+    fn series(&mut self, metric: &Metric<'_>, index: usize, value: &Value<'_>) {
+        let family = metric.family();
+        let decimals = family.unit.decimals();
+        let identity = self.identity;
+        let labels = Labels {
+            identity,
+            metric: Some((metric, index)),
+        };
+        let mut line = |ending: &str, extra: Option<Extra<'_>>, value: &dyn Fn(&mut String)| {
+            self.text.push_str(family.name);
+            self.text.push_str(ending);
+            labels.push(self.text, extra);
+            self.text.push(' ');
+            value(self.text);
+            self.text.push('\n');
+        };
+        match *value {
+            Value::Counter(value) => line("", None, &|text| push_scaled(text, value, decimals)),
+            Value::Gauge(value) => {
+                line("", None, &|text| push_scaled_signed(text, value, decimals));
+            }
+            Value::MinMaxSumCount {
+                sum,
+                count,
+                extremes,
+            } => {
+                if let Some((smallest, largest)) = extremes {
+                    for (quantile, value) in [("0", smallest), ("1", largest)] {
+                        let quantile = |text: &mut String| text.push_str(quantile);
+                        let value = |text: &mut String| push_scaled(text, value, decimals);
+                        line("", Some(("quantile", &quantile)), &value);
+                    }
+                }
+                line("_sum", None, &|text| push_scaled(text, sum, decimals));
+                line("_count", None, &|text| push_u64(text, count));
+            }
+            Value::Histogram(distribution) => {
+                let count = distribution.count();
+                for (bound, below) in distribution.text_buckets() {
+                    let bound = |text: &mut String| push_scaled(text, bound, decimals);
+                    line("_bucket", Some(("le", &bound)), &|text| {
+                        push_u64(text, below);
+                    });
+                }
+                let end = |text: &mut String| text.push_str("+Inf");
+                line("_bucket", Some(("le", &end)), &|text| push_u64(text, count));
+                let sum = distribution.sum();
+                line("_sum", None, &|text| push_scaled(text, sum, decimals));
+                line("_count", None, &|text| push_u64(text, count));
             }
         }
     }
-
-    fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
-        self.text
-            .write_fmt(arguments)
-            .expect("a String takes whatever is written to it");
-    }
-}
-
-fn push_label(list: &mut String, name: &str, value: &str) {
-    if !list.is_empty() {
-        list.push(',');
-    }
-    list.push_str(name);
-    list.push_str("=\"");
-    for character in value.chars() {
-        match character {
-            '\\' => list.push_str("\\\\"),
-            '"' => list.push_str("\\\""),
-            '\n' => list.push_str("\\n"),
-            other => list.push(other),
-        }
-    }
-    list.push('"');
 }
 
 /// Whether `name` can be a label name of this format: `[a-zA-Z_][a-zA-Z0-9_]*`, not starting with two underscores.
@@ -131,14 +174,8 @@ pub const PAD_MIN: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::describe::Kind;
 
-    const GAUGE: Family = Family {
-        name: "demo_bytes",
-        help: "Back\\slash and\nline.",
-        kind: Kind::Gauge,
-        labels: &[],
-    };
+    const GAUGE: Family = Family::gauge("demo_bytes", "Back\\slash and\nline.");
 
     #[test]
     fn help_and_label_values_are_escaped() {

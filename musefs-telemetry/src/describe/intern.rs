@@ -1,0 +1,45 @@
+//! Descriptions that are made at run time.
+//!
+//! A description lives as long as the process, whoever made it, so that a snapshot can point to it. The same one is kept
+//! once, and there is a bound on how many there can be.
+
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use super::{Family, Label};
+
+/// The most descriptions of run time in a process.
+const INTERNED_MAX: usize = 4_096;
+
+static FAMILIES: LazyLock<Mutex<HashSet<&'static Family>>> = LazyLock::new(Mutex::default);
+
+/// The family of that name; `None` when there are too many already.
+pub(crate) fn intern(
+    name: &str,
+    help: &str,
+    family: Family,
+    labels: &[Label],
+) -> Option<&'static Family> {
+    let mut families = FAMILIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = families.iter().find(|known| {
+        known.name == name
+            && known.help == help
+            && known.labels == labels
+            && (known.kind, known.unit, known.stability)
+                == (family.kind, family.unit, family.stability)
+    });
+    if let Some(known) = known {
+        return Some(known);
+    }
+    if families.len() >= INTERNED_MAX {
+        return None;
+    }
+    let family: &Family = Box::leak(Box::new(Family {
+        name: name.to_owned().leak(),
+        help: help.to_owned().leak(),
+        labels: labels.to_owned().leak(),
+        ..family
+    }));
+    families.insert(family);
+    Some(family)
+}

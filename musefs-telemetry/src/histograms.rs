@@ -1,0 +1,117 @@
+//! Histograms: two plain stores for each value, one in its bucket and one in the sum. The count is the sum of the buckets,
+//! so it cannot differ from them.
+
+mod distribution;
+mod exemplar;
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+pub use distribution::Distribution;
+pub use exemplar::Exemplar;
+pub(crate) use exemplar::Exemplars;
+
+pub use crate::buckets::Buckets;
+use crate::buckets::Layout;
+use crate::cells::Slot;
+use crate::describe::{AttributeSet, Instrument, Kind, Label, SeriesKey};
+use crate::metrics::MetricField;
+use crate::registry::{Part, Source};
+
+/// The histograms of one family. Cloning shares them.
+#[derive(Debug)]
+pub struct Histograms<K = usize> {
+    slot: Slot,
+    layout: Layout,
+    /// Cells of one series: its buckets, then the sum.
+    stride: usize,
+    exemplars: Arc<Exemplars>,
+    key: PhantomData<fn(K)>,
+}
+
+impl<K> Clone for Histograms<K> {
+    fn clone(&self) -> Self {
+        Self {
+            slot: self.slot.clone(),
+            exemplars: Arc::clone(&self.exemplars),
+            ..*self
+        }
+    }
+}
+
+impl<K> Histograms<K> {
+    pub(crate) fn from_part(part: Part) -> Self {
+        let (Source::Histogram(slot, exemplars), Kind::Histogram(buckets)) =
+            (part.source, part.family.kind)
+        else {
+            unreachable!("a histogram is declared with buckets")
+        };
+        Self {
+            slot,
+            layout: Layout::new(buckets),
+            stride: buckets.len() + 1,
+            exemplars,
+            key: PhantomData,
+        }
+    }
+}
+
+impl<K: SeriesKey> Histograms<K> {
+    /// Sorts `value` into its bucket of series `key`.
+    ///
+    /// # Panics
+    /// When the family has no such series.
+    #[inline]
+    pub fn record(&self, key: K, value: u64) {
+        let first = key.series() * self.stride;
+        self.slot.add(first + self.layout.index(value), 1);
+        self.slot.add(first + self.stride - 1, value);
+    }
+
+    /// The same, and keeps `value` as the series' example of the request `request_id`. When another thread is just keeping
+    /// one, that one stays.
+    ///
+    /// # Panics
+    /// When the family has no such series.
+    pub fn record_with_exemplar(&self, key: K, value: u64, request_id: u64, wall_ms: u64) {
+        self.record(key, value);
+        self.exemplars.keep(
+            key.series(),
+            Exemplar {
+                request_id,
+                value,
+                wall_ms,
+            },
+        );
+    }
+}
+
+/// The histogram of a family without labels. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Histogram(pub(crate) Histograms);
+
+impl Histogram {
+    /// Sorts `value` into its bucket.
+    #[inline]
+    pub fn record(&self, value: u64) {
+        self.0.record(0, value);
+    }
+}
+
+impl MetricField for Histogram {
+    const INSTRUMENT: Instrument = Instrument::Histogram;
+    const LABELS: &'static [Label] = &[];
+
+    fn attach(part: Part) -> Self {
+        Self(Histograms::from_part(part))
+    }
+}
+
+impl<K: AttributeSet> MetricField for Histograms<K> {
+    const INSTRUMENT: Instrument = Instrument::Histogram;
+    const LABELS: &'static [Label] = K::DESCRIPTOR.labels;
+
+    fn attach(part: Part) -> Self {
+        Self::from_part(part)
+    }
+}

@@ -1,0 +1,160 @@
+//! The numbers of a closed set of operations: how many, how many failed and how, how long they took.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{Completion, Ctx, Finished, Scope};
+use crate::buckets::Buckets;
+use crate::clock::Clock;
+use crate::describe::{
+    AttributeEnum, DescribeError, Family, Instrument, Kind, Label, Unit, intern,
+};
+use crate::histograms::Histograms;
+use crate::metrics::Counters;
+use crate::registry::Engine;
+
+/// A label whose values are the ways in which an operation can fail.
+pub trait Failures: AttributeEnum {
+    /// The value for `completion`; `None` when that is no failure.
+    fn of(completion: Completion) -> Option<Self>;
+}
+
+/// The ways to fail, for those who do not tell error numbers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, crate::AttributeEnum)]
+pub enum Failure {
+    /// With an error number.
+    Errno,
+    /// Nobody finished it.
+    Cancelled,
+    /// A panic left it.
+    Panicked,
+}
+
+impl Failures for Failure {
+    fn of(completion: Completion) -> Option<Self> {
+        match completion {
+            Completion::Ok => None,
+            Completion::Errno(_) => Some(Self::Errno),
+            Completion::Cancelled => Some(Self::Cancelled),
+            Completion::Panicked => Some(Self::Panicked),
+        }
+    }
+}
+
+/// Counts, errors and durations of the operations `O`, whose failures are told apart as `E`.
+#[derive(Debug)]
+pub struct Ops<O, E = Failure> {
+    counts: Counters<O>,
+    errors: Counters,
+    durations: Histograms,
+    clock: Arc<dyn Clock>,
+    /// Operations that took at least so long leave an example in the histogram.
+    slow_ns: AtomicU64,
+    failures: std::marker::PhantomData<fn(E)>,
+}
+
+impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
+    /// Declares `PREFIX_ops_total`, `PREFIX_op_errors_total` and `PREFIX_op_duration_seconds`, with durations sorted into
+    /// `buckets`.
+    ///
+    /// # Errors
+    /// When a name is no name or taken, or there is no room.
+    pub fn declare(engine: &Engine, prefix: &str, buckets: Buckets) -> Result<Self, DescribeError> {
+        let op = Label {
+            name: O::NAME,
+            values: O::VALUES,
+        };
+        let failure = Label {
+            name: E::NAME,
+            values: E::VALUES,
+        };
+        let family = |ending: &str, help, family: Family, labels: &[Label]| {
+            let name = format!("{prefix}_{ending}");
+            intern(&name, help, family, labels).ok_or(DescribeError::Exhausted {
+                name,
+                needed: 1,
+                free: 0,
+            })
+        };
+        let counter = Family::counter("", "");
+        let histogram = Family::of("", "", Kind::Histogram(buckets)).with_unit(Unit::Seconds);
+        let counts = family("ops_total", "Operations that ended.", counter, &[op])?;
+        let errors = "Operations that failed, by how they failed.";
+        let errors = family("op_errors_total", errors, counter, &[op, failure])?;
+        let durations = "How long operations took.";
+        let durations = family("op_duration_seconds", durations, histogram, &[op])?;
+        let parts = engine.declare_all(&[
+            (counts, Instrument::Counter),
+            (errors, Instrument::Counter),
+            (durations, Instrument::Histogram),
+        ])?;
+        let [counts, errors, durations] =
+            <[_; 3]>::try_from(parts).expect("one part for each family");
+        Ok(Self {
+            counts: Counters::new(counts.slot()),
+            errors: Counters::new(errors.slot()),
+            durations: Histograms::from_part(durations),
+            clock: Arc::clone(engine.clock()),
+            slow_ns: AtomicU64::new(u64::MAX),
+            failures: std::marker::PhantomData,
+        })
+    }
+
+    /// How many `operation`s ended.
+    pub fn total(&self, operation: O) -> u64 {
+        self.counts.value(operation)
+    }
+}
+
+impl<O: AttributeEnum, E: Failures> Ops<O, E> {
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Begins `operation` for whom this thread works.
+    pub fn scope(&self, operation: O) -> Scope<O, E, &Self> {
+        Scope::begin(self, operation, Ctx::current())
+    }
+
+    /// The same with a scope that may go to another thread.
+    pub fn scope_owned(self: &Arc<Self>, operation: O) -> Scope<O, E, Arc<Self>> {
+        Scope::begin(Arc::clone(self), operation, Ctx::current())
+    }
+
+    /// Counts an operation that was timed elsewhere.
+    #[inline]
+    pub fn record_op(&self, operation: O, duration_ns: u64, completion: Completion) {
+        self.count_end(operation, completion);
+        self.durations.record(operation.position(), duration_ns);
+    }
+
+    /// From here on, operations with a request that took at least so long leave an example in the histogram.
+    pub fn set_slow_ns(&self, slow_ns: u64) {
+        self.slow_ns.store(slow_ns, Relaxed);
+    }
+
+    #[inline]
+    fn count_end(&self, operation: O, completion: Completion) {
+        let index = operation.position();
+        self.counts.add_at(index, 1);
+        if let Some(failure) = E::of(completion) {
+            self.errors
+                .increment(index * E::VALUES.len() + failure.position());
+        }
+    }
+
+    pub(super) fn count(&self, finished: &Finished<O>) {
+        let (operation, duration_ns) = (finished.operation, finished.duration_ns);
+        let slow = duration_ns >= self.slow_ns.load(Relaxed) && finished.ctx.request_id != 0;
+        if !slow {
+            return self.record_op(operation, duration_ns, finished.completion);
+        }
+        self.count_end(operation, finished.completion);
+        self.durations.record_with_exemplar(
+            operation.position(),
+            duration_ns,
+            finished.ctx.request_id,
+            self.clock.wall_ms(),
+        );
+    }
+}

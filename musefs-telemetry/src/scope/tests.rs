@@ -1,0 +1,191 @@
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::{AttributeEnum, Buckets, Engine};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+enum Op {
+    Read,
+    Open,
+}
+
+fn ops() -> (Engine, Arc<ManualClock>, Arc<Ops<Op>>) {
+    let clock = Arc::new(ManualClock::default());
+    let engine = Engine::builder().clock(clock.clone()).build().unwrap();
+    let ops = Ops::declare(&engine, "shop", Buckets::powers_of_two(1 << 10, 1 << 30)).unwrap();
+    (engine, clock, Arc::new(ops))
+}
+
+/// Ended, and failed with an errno, by cancellation, by panic.
+fn ends(engine: &Engine, op: Op) -> [u64; 4] {
+    let snapshot = engine.snapshot();
+    let value = |name: &str, index| {
+        let metric = snapshot.find(name).unwrap();
+        snapshot.value(metric.family(), index).unwrap()
+    };
+    let first = op as usize * 3;
+    [
+        value("shop_ops_total", op as usize),
+        value("shop_op_errors_total", first),
+        value("shop_op_errors_total", first + 1),
+        value("shop_op_errors_total", first + 2),
+    ]
+}
+
+#[test]
+fn each_way_out_completes_once() {
+    let (engine, _, ops) = ops();
+    ops.scope(Op::Open).finish(Completion::Ok);
+    ops.scope(Op::Open).finish(Completion::Errno(2));
+    drop(ops.scope(Op::Open));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _scope = ops.scope(Op::Open);
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(ends(&engine, Op::Open), [4, 1, 1, 1]);
+    assert_eq!(ends(&engine, Op::Read), [0, 0, 0, 0]);
+    let durations = engine.snapshot();
+    let durations = durations.find("shop_op_duration_seconds").unwrap();
+    let Some(crate::snapshot::Value::Histogram(open)) = durations.value(1) else {
+        panic!("durations are a histogram")
+    };
+    assert_eq!(open.count(), 4);
+}
+
+#[test]
+fn a_scope_that_ends_on_another_thread_counts_there() {
+    let (engine, _, ops) = ops();
+    let scope = ops.scope_owned(Op::Read);
+    std::thread::spawn(move || scope.finish(Completion::Ok))
+        .join()
+        .unwrap();
+    assert_eq!(ends(&engine, Op::Read), [1, 0, 0, 0]);
+}
+
+#[test]
+fn one_pair_of_clock_reads_feeds_everything() {
+    let (_engine, clock, ops) = ops();
+    let before = clock.reads();
+    let mut scope = ops.scope(Op::Read);
+    scope.tier("header_cache").finish(Outcome::Miss);
+    clock.advance(5_000);
+    scope.tier("store").fallback().finish(Outcome::Hit);
+    let finished = scope.finish(Completion::Ok);
+    assert_eq!(clock.reads() - before, 2);
+    assert_eq!(finished.duration_ns, 5_000);
+    let tiers: Vec<_> = finished
+        .tiers()
+        .iter()
+        .map(|tier| (tier.name, tier.outcome, tier.fallback))
+        .collect();
+    assert_eq!(
+        tiers,
+        [
+            ("header_cache", Outcome::Miss, false),
+            ("store", Outcome::Hit, true)
+        ]
+    );
+}
+
+#[test]
+fn tiers_beyond_the_eighth_are_only_counted() {
+    let (_engine, clock, ops) = ops();
+    let mut scope = ops.scope(Op::Read);
+    for _ in 0..20 {
+        drop(scope.tier("again"));
+    }
+    let mut tier = scope.tier("timed").timed();
+    tier.record.fallback = false;
+    clock.advance(7);
+    tier.finish(Outcome::Ok);
+    let finished = scope.finish(Completion::Ok);
+    assert_eq!((finished.tiers().len(), finished.tier_count()), (8, 21));
+    assert!(
+        finished
+            .tiers()
+            .iter()
+            .all(|tier| tier.outcome == Outcome::Cancelled)
+    );
+}
+
+#[test]
+fn a_context_is_restored_by_every_way_out() {
+    let outer = Ctx::request(1, 10);
+    let inner = Ctx::request(1, 11);
+    let _outer = outer.enter();
+    {
+        let _inner = inner.enter();
+        assert_eq!(Ctx::current(), inner);
+    }
+    assert_eq!(Ctx::current(), outer);
+    let panicked = catch_unwind(|| {
+        let _inner = inner.enter();
+        panic!("on purpose");
+    });
+    assert!(panicked.is_err());
+    assert_eq!(Ctx::current(), outer);
+    assert_eq!(
+        std::thread::spawn(Ctx::current).join().unwrap(),
+        Ctx::BACKGROUND
+    );
+}
+
+#[test]
+fn a_future_has_its_context_at_each_poll() {
+    let ctx = Ctx::request(3, 99);
+    let mut polls = 0;
+    let future = std::future::poll_fn(|_| {
+        assert_eq!(Ctx::current(), ctx);
+        polls += 1;
+        if polls < 3 {
+            Poll::Pending
+        } else {
+            Poll::Ready(polls)
+        }
+    });
+    let mut future = pin!(WithRequestId::new(ctx, future));
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(future.as_mut().poll(&mut context), Poll::Pending);
+    assert_eq!(Ctx::current(), Ctx::BACKGROUND);
+    assert_eq!(future.as_mut().poll(&mut context), Poll::Pending);
+    assert_eq!(future.as_mut().poll(&mut context), Poll::Ready(3));
+    assert_eq!(Ctx::current(), Ctx::BACKGROUND);
+}
+
+#[test]
+fn ids_of_our_own_are_never_given_twice() {
+    let ids = || {
+        (0..3_000)
+            .map(|_| Ctx::next(0).request_id)
+            .collect::<Vec<_>>()
+    };
+    let other = std::thread::spawn(ids);
+    let mut all = ids();
+    all.extend(other.join().unwrap());
+    let distinct: std::collections::HashSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), 6_000);
+    assert!(!all.contains(&0));
+}
+
+#[test]
+fn a_slow_operation_leaves_its_request_in_the_histogram() {
+    let (engine, clock, ops) = ops();
+    ops.set_slow_ns(1_000_000);
+    let _entered = Ctx::request(0, 77).enter();
+    let scope = ops.scope(Op::Read);
+    clock.advance(2_000_000);
+    scope.finish(Completion::Ok);
+    let snapshot = engine.snapshot();
+    let exemplar = snapshot
+        .find("shop_op_duration_seconds")
+        .unwrap()
+        .exemplar(0)
+        .unwrap();
+    assert_eq!((exemplar.request_id, exemplar.value), (77, 2_000_000));
+}
