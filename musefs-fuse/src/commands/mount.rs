@@ -6,28 +6,29 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
-use musefs_core::refresh::{BuildReport, Refresher, TreeConfig, open_connections};
-use musefs_core::serve::{Mode, Musefs, ServeConfig};
+use musefs_core::refresh::{Refresher, open_connections};
+use musefs_core::serve::{Musefs, ServeConfig};
 use musefs_core::stop::Stop;
-use musefs_core::template::{Fallbacks, Template, known_fields};
-use musefs_core::tree::{NodeIndex, NodeKind, Tree};
 use musefs_telemetry::Engine;
-use nix::unistd::{Group, User};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod options;
+mod permitted;
+mod report;
+
 use super::Failure;
-use crate::adapter::{Adapter, Appearance};
-use crate::cli::{EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, MetricsDirectory, ModeArg, MountArgs};
+use crate::adapter::Adapter;
+use crate::cli::{EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, MountArgs};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::invalidate::Invalidator;
 use crate::metrics::EdgeMetrics;
-use crate::metrics_files::{DirectoryName, LINK_NAME, MetricsFiles};
-use crate::mountpoint::{self, FUSERMOUNT, Unmount};
+use crate::metrics_files::MetricsFiles;
+use crate::mountpoint::{self, Unmount};
 use crate::space::FreeSpace;
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
@@ -38,26 +39,25 @@ const WORKERS_MIN: usize = 8;
 /// Store connections for resolving files. More would not be faster: a resolve is a handful of indexed reads.
 const STORE_CONNECTIONS: usize = 3;
 const MIB: u64 = 1 << 20;
-const FUSE_DEVICE: &str = "/dev/fuse";
 
 /// Mounts and serves until told to end; the exit code.
 ///
 /// # Errors
 /// When it could not be mounted, or the flags make no sense together.
 pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
-    let tree_config = tree_config(args)?;
-    let appearance = appearance(args)?;
+    let tree_config = options::tree_config(args)?;
+    let appearance = options::appearance(args)?;
     files::raise_descriptor_limit();
     files::refuse_inside_musefs(&args.db, "the store")?;
     if args.dry_run {
-        return dry_run(args, tree_config);
+        return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
     let mut refresher = Refresher::open(&args.db, tree_config)?;
     let roots = refresher.roots()?;
     mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
-    check_permitted(args)?;
-    let (published, report) = refresher.build(None)?;
+    permitted::check(args)?;
+    let (published, built) = refresher.build(None)?;
 
     let engine = Engine::new();
     let metrics = Metrics::declare(&engine).context("a metric of the core")?;
@@ -70,7 +70,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         .event_loops
         .map_or(cores.max(EVENT_LOOPS_MIN), usize::from);
     let serve_config = ServeConfig {
-        mode: mode(args),
+        mode: options::mode(args),
         header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
         readahead_bytes_max: u64::from(args.readahead_mib) * MIB,
         dir_handles_max: args.dir_handles_max,
@@ -86,8 +86,8 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
     sweep_at_intervals(&dispatch);
     let metrics_files = Arc::new(MetricsFiles::new(
-        directory_name(args),
-        identity(args, &mountpoint),
+        options::directory_name(args),
+        options::identity(args, &mountpoint),
         Arc::clone(&musefs),
         Arc::clone(&dispatch),
     ));
@@ -121,7 +121,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     }
     println!(
         "musefs: {} at {}; Ctrl-C unmounts",
-        told(&report),
+        report::told(&built),
         mountpoint.display()
     );
 
@@ -150,208 +150,6 @@ fn sweep_at_intervals(dispatch: &Arc<Dispatch>) {
             dispatch.sweep(now);
         }
     });
-}
-
-fn mode(args: &MountArgs) -> Mode {
-    match args.mode {
-        ModeArg::Synthesis => Mode::Synthesis,
-        ModeArg::StructureOnly => Mode::StructureOnly,
-    }
-}
-
-fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
-    let template = Template::parse(&args.template).map_err(Failure::usage)?;
-    for unknown in template.unknown_fields() {
-        let nearest = unknown
-            .nearest
-            .map(|nearest| format!(" Did you mean `{nearest}`?"))
-            .unwrap_or_default();
-        let known: Vec<&str> = known_fields().collect();
-        eprintln!(
-            "musefs: warning: the template's field `{}` (column {}) is none of the known ones; only files with a tag of \
-             exactly that name have it.{nearest}\nKnown fields: {}",
-            unknown.name,
-            unknown.column,
-            known.join(" ")
-        );
-    }
-    let mut fallbacks = Fallbacks::default();
-    fallbacks.default.clone_from(&args.default_fallback);
-    fallbacks.skip_on_missing = args.skip_on_missing;
-    for fallback in &args.fallback {
-        let (field, value) = fallback.split_once('=').ok_or_else(|| {
-            Failure::usage(anyhow!("--fallback {fallback}: expected FIELD=VALUE"))
-        })?;
-        fallbacks.set(field, value);
-    }
-    let reserved_root_names = directory_name(args)
-        .map(|directory| vec![directory.name, LINK_NAME.into()])
-        .unwrap_or_default();
-    Ok(TreeConfig {
-        template,
-        fallbacks,
-        mode: mode(args),
-        reserved_root_names,
-    })
-}
-
-fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
-    match &args.metrics_dir {
-        MetricsDirectory::Off => None,
-        MetricsDirectory::Name(name) => Some(DirectoryName {
-            name: name.clone(),
-            hidden: args.metrics_hidden,
-        }),
-    }
-}
-
-/// The labels that tell this mount's samples from another's.
-fn identity(args: &MountArgs, mountpoint: &Path) -> Vec<(String, String)> {
-    let mut labels = args.metrics_label.clone();
-    if labels.iter().all(|(key, _)| key != "mount") {
-        labels.insert(0, ("mount".into(), escaped(mountpoint)));
-    }
-    labels
-}
-
-/// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.
-fn escaped(path: &Path) -> String {
-    use std::fmt::Write as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let mut text = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            write!(text, "\\x{byte:02x}").expect("a string takes any text");
-        }
-    }
-    text
-}
-
-fn appearance(args: &MountArgs) -> Result<Appearance, Failure> {
-    let user = |name: &str| Ok(User::from_name(name)?.map(|user| user.uid.as_raw()));
-    let group = |name: &str| Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()));
-    let uid = match &args.owner {
-        None => nix::unistd::getuid().as_raw(),
-        Some(owner) => id_of(owner, "--owner", "user", user)?,
-    };
-    let gid = match &args.group {
-        None => nix::unistd::getgid().as_raw(),
-        Some(name) => id_of(name, "--group", "group", group)?,
-    };
-    Ok(Appearance {
-        uid,
-        gid,
-        file_mode: args.file_mode,
-        dir_mode: args.dir_mode,
-        ttl: Duration::from_millis(args.attr_ttl_ms),
-    })
-}
-
-fn id_of(
-    text: &str,
-    flag: &str,
-    what: &str,
-    by_name: impl FnOnce(&str) -> nix::Result<Option<u32>>,
-) -> Result<u32, Failure> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    by_name(text)?.ok_or_else(|| {
-        Failure::usage(anyhow!(
-            "{flag} {text}: there is no such {what}; give its name or number"
-        ))
-    })
-}
-
-fn dry_run(args: &MountArgs, tree_config: TreeConfig) -> Result<u8, Failure> {
-    use io::Write as _;
-    let (published, report) = Refresher::open(&args.db, tree_config)?.build(None)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let printed =
-        print_tree(&published.tree, &mut out).and_then(|()| writeln!(out, "{}", told(&report)));
-    match printed.and_then(|()| out.flush()) {
-        // Whoever read the tree has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(EXIT_DONE),
-        other => other.map(|()| EXIT_DONE).map_err(Failure::from),
-    }
-}
-
-/// Every file's path, in the order of a walk.
-fn print_tree(tree: &Tree, out: &mut impl io::Write) -> io::Result<()> {
-    let mut directories = vec![tree.children(NodeIndex::ROOT)];
-    while let Some(children) = directories.last_mut() {
-        match children.next() {
-            None => {
-                directories.pop();
-            }
-            Some(node) => match tree.node(node).kind {
-                NodeKind::Directory { .. } => directories.push(tree.children(node)),
-                NodeKind::File { .. } => writeln!(out, "{}", tree.path_of(node))?,
-            },
-        }
-    }
-    Ok(())
-}
-
-fn told(report: &BuildReport) -> String {
-    let left_out =
-        |count: u64, why: &str| (count > 0).then(|| format!("{count} left out because {why}"));
-    let mut told = vec![format!("{} tracks", report.listed)];
-    told.extend(left_out(report.missing, "their files are gone"));
-    told.extend(
-        report
-            .skipped
-            .iter()
-            .filter_map(|(field, &count)| left_out(count, &format!("they lack {field}"))),
-    );
-    told.extend(left_out(report.broken, "their rows cannot be read"));
-    told.join(", ")
-}
-
-/// What the system must have for a mount, asked before anything is started.
-fn check_permitted(args: &MountArgs) -> Result<()> {
-    match std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(FUSE_DEVICE)
-    {
-        Ok(_) => {}
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(libc::ENOENT | libc::ENODEV | libc::ENXIO)
-            ) =>
-        {
-            bail!(
-                "{FUSE_DEVICE} is not there: load the kernel's FUSE module with `modprobe fuse`; in a container, pass the device in"
-            )
-        }
-        Err(error) => {
-            bail!(
-                "{FUSE_DEVICE} cannot be opened ({error}): ask for read and write permission on it, or run as root"
-            )
-        }
-    }
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    if !mountpoint::on_path(FUSERMOUNT) {
-        bail!(
-            "{FUSERMOUNT} is not installed, and normal users mount with its help: install the package fuse3, or run as root"
-        );
-    }
-    if args.allow_other && !user_allow_other() {
-        bail!(
-            "--allow-other is not permitted to normal users here: add the line `user_allow_other` to /etc/fuse.conf, or run as root"
-        );
-    }
-    Ok(())
-}
-
-fn user_allow_other() -> bool {
-    let config = std::fs::read_to_string("/etc/fuse.conf").unwrap_or_default();
-    config.lines().any(|line| line.trim() == "user_allow_other")
 }
 
 fn session_config(args: &MountArgs, event_loops: usize) -> Config {

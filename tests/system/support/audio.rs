@@ -38,12 +38,8 @@ static SAMPLES: LazyLock<Samples> = LazyLock::new(|| {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("samples");
     std::fs::create_dir_all(&directory).expect("the target directory is writable");
     let samples = Samples { directory };
-    for (sound, seconds) in [
-        (Sound::Flac, "2"),
-        (Sound::Mp3, "4"),
-        (Sound::TinyFlac, "0.1"),
-        (Sound::LongFlac, "120"),
-    ] {
+    for sound in [Sound::Flac, Sound::Mp3, Sound::TinyFlac, Sound::LongFlac] {
+        let seconds = seconds(sound);
         let noise =
             format!("anoisesrc=d={seconds}:r=44100:a=0.5:seed=7,aformat=channel_layouts=stereo");
         samples.make(
@@ -74,14 +70,24 @@ static SAMPLES: LazyLock<Samples> = LazyLock::new(|| {
     samples
 });
 
+fn seconds(sound: Sound) -> &'static str {
+    match sound {
+        Sound::Flac => "2",
+        Sound::Mp3 => "4",
+        Sound::TinyFlac => "0.1",
+        Sound::LongFlac => "120",
+    }
+}
+
 fn sample_format(sound: Sound) -> &'static str {
     if sound == Sound::Mp3 { "s16p" } else { "s16" }
 }
 
 impl Samples {
     fn sound(&self, sound: Sound) -> PathBuf {
-        self.directory
-            .join(format!("{sound:?}.{}", sound.extension()))
+        // What another version of the tests made stays another file.
+        let name = format!("{sound:?}-{}s.{}", seconds(sound), sound.extension());
+        self.directory.join(name)
     }
 
     fn cover(&self) -> PathBuf {

@@ -1,0 +1,127 @@
+//! From the flags of `musefs mount` to what the core and the edge are told. A value that makes no sense is wrong usage.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use musefs_core::refresh::TreeConfig;
+use musefs_core::serve::Mode;
+use musefs_core::template::{Fallbacks, Template, known_fields};
+use nix::unistd::{Group, User};
+
+use crate::adapter::Appearance;
+use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
+use crate::commands::Failure;
+use crate::metrics_files::{DirectoryName, LINK_NAME};
+
+pub(super) fn mode(args: &MountArgs) -> Mode {
+    match args.mode {
+        ModeArg::Synthesis => Mode::Synthesis,
+        ModeArg::StructureOnly => Mode::StructureOnly,
+    }
+}
+
+pub(super) fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
+    let template = Template::parse(&args.template).map_err(Failure::usage)?;
+    for unknown in template.unknown_fields() {
+        let nearest = unknown
+            .nearest
+            .map(|nearest| format!(" Did you mean `{nearest}`?"))
+            .unwrap_or_default();
+        let known: Vec<&str> = known_fields().collect();
+        eprintln!(
+            "musefs: warning: the template's field `{}` (column {}) is none of the known ones; only files with a tag of \
+             exactly that name have it.{nearest}\nKnown fields: {}",
+            unknown.name,
+            unknown.column,
+            known.join(" ")
+        );
+    }
+    let mut fallbacks = Fallbacks::default();
+    fallbacks.default.clone_from(&args.default_fallback);
+    fallbacks.skip_on_missing = args.skip_on_missing;
+    for fallback in &args.fallback {
+        let (field, value) = fallback.split_once('=').ok_or_else(|| {
+            Failure::usage(anyhow!("--fallback {fallback}: expected FIELD=VALUE"))
+        })?;
+        fallbacks.set(field, value);
+    }
+    let reserved_root_names = directory_name(args)
+        .map(|directory| vec![directory.name, LINK_NAME.into()])
+        .unwrap_or_default();
+    Ok(TreeConfig {
+        template,
+        fallbacks,
+        mode: mode(args),
+        reserved_root_names,
+    })
+}
+
+pub(super) fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
+    match &args.metrics_dir {
+        MetricsDirectory::Off => None,
+        MetricsDirectory::Name(name) => Some(DirectoryName {
+            name: name.clone(),
+            hidden: args.metrics_hidden,
+        }),
+    }
+}
+
+/// The labels that tell this mount's samples from another's.
+pub(super) fn identity(args: &MountArgs, mountpoint: &Path) -> Vec<(String, String)> {
+    let mut labels = args.metrics_label.clone();
+    if labels.iter().all(|(key, _)| key != "mount") {
+        labels.insert(0, ("mount".into(), escaped(mountpoint)));
+    }
+    labels
+}
+
+/// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.
+fn escaped(path: &Path) -> String {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            write!(text, "\\x{byte:02x}").expect("a string takes any text");
+        }
+    }
+    text
+}
+
+pub(super) fn appearance(args: &MountArgs) -> Result<Appearance, Failure> {
+    let user = |name: &str| Ok(User::from_name(name)?.map(|user| user.uid.as_raw()));
+    let group = |name: &str| Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()));
+    let uid = match &args.owner {
+        None => nix::unistd::getuid().as_raw(),
+        Some(owner) => id_of(owner, "--owner", "user", user)?,
+    };
+    let gid = match &args.group {
+        None => nix::unistd::getgid().as_raw(),
+        Some(name) => id_of(name, "--group", "group", group)?,
+    };
+    Ok(Appearance {
+        uid,
+        gid,
+        file_mode: args.file_mode,
+        dir_mode: args.dir_mode,
+        ttl: Duration::from_millis(args.attr_ttl_ms),
+    })
+}
+
+fn id_of(
+    text: &str,
+    flag: &str,
+    what: &str,
+    by_name: impl FnOnce(&str) -> nix::Result<Option<u32>>,
+) -> Result<u32, Failure> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    by_name(text)?.ok_or_else(|| {
+        Failure::usage(anyhow!(
+            "{flag} {text}: there is no such {what}; give its name or number"
+        ))
+    })
+}
