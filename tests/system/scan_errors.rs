@@ -36,7 +36,7 @@ fn one_target_that_is_not_there_keeps_no_other_from_being_scanned() {
         run(Mount::command(&library).arg("--dry-run"))
             .done()
             .text()
-            .ends_with("1 tracks\n")
+            .ends_with("1 track\n")
     );
 }
 

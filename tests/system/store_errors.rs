@@ -159,7 +159,7 @@ fn a_store_that_cannot_be_written() {
         .args(["mount", "--dry-run", "--db"])
         .arg(library.db())
         .arg(library.mountpoint());
-    assert!(run(&mut shown).done().text().ends_with("1 tracks\n"));
+    assert!(run(&mut shown).done().text().ends_with("1 track\n"));
     std::fs::set_permissions(library.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 

@@ -31,7 +31,7 @@ fn an_unknown_field_is_a_warning_with_the_known_ones() {
     ] {
         assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
     }
-    assert_eq!(outcome.text(), "Unknown/Ready.flac\n1 tracks\n");
+    assert_eq!(outcome.text(), "Unknown/Ready.flac\n1 track\n");
 }
 
 #[test]
