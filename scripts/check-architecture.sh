@@ -34,7 +34,7 @@ named() {
 
 # What git would commit: what is there, and is neither ignored nor deleted.
 present() {
-    git ls-files --cached --others --exclude-standard | while IFS= read -r path; do
+    git -c core.quotepath=off ls-files --cached --others --exclude-standard | while IFS= read -r path; do
         [[ ! -e $path ]] || printf '%s\n' "$path"
     done
 }

@@ -28,6 +28,12 @@ heading() {
     printf '\n== %s (%d s)\n' "$*" "$SECONDS"
 }
 
+# download PACKAGE DIR
+download() {
+    (cd "$2" && apt-get download -qq "$1") 2>/dev/null && return
+    as_root apt-get update -qq && (cd "$2" && apt-get download -qq "$1")
+}
+
 # unpack PROGRAM PACKAGE: puts a Debian package's programs on the path without installing it. Its installation would start a
 # server on a fixed port; the tests start their own.
 unpack() {
@@ -36,15 +42,10 @@ unpack() {
     command -v "$1" >/dev/null && return
     echo "Unpacking $2"
     mkdir -p "$tools"
-    (
-        cd "$tools"
-        apt-get download -qq "$2" 2>/dev/null || {
-            as_root apt-get update -qq
-            apt-get download -qq "$2"
-        }
-        dpkg-deb -x "$2"_*.deb .
-        rm -f "$2"_*.deb
-    ) || fail "$1 is missing and could not be unpacked; run: sudo apt-get install -y $2"
+    if ! { download "$2" "$tools" && dpkg-deb -x "$tools/$2"_*.deb "$tools" && command -v "$1" >/dev/null; }; then
+        fail "$1 is missing and could not be unpacked; run: sudo apt-get install -y $2"
+    fi
+    rm -f "$tools/$2"_*.deb
 }
 
 # python_environment: a virtual environment with the pinned requirements; sets MUSEFS_PYTHON.

@@ -35,7 +35,7 @@ const TABLE: &[Row] = &[
     ("artist", &["ARTIST"], &["TPE1"], &["Artist"]),
     ("artists", &["ARTISTS"], &["TXXX:ARTISTS"], &["Artists"]),
     ("album", &["ALBUM"], &["TALB"], &["Album"]),
-    ("albumartist", &["ALBUMARTIST", "ALBUM ARTIST", "ALBUM_ARTIST"], &["TPE2", "TXXX:ALBUMARTIST", "TXXX:ALBUM ARTIST"], &["Album Artist", "AlbumArtist"]),
+    ("albumartist", &["ALBUMARTIST", "ALBUM ARTIST", "ALBUM_ARTIST"], &["TPE2", "TXXX:ALBUMARTIST", "TXXX:ALBUM ARTIST"], &["Album Artist", "AlbumArtist", "ALBUM_ARTIST"]),
     ("composer", &["COMPOSER"], &["TCOM"], &["Composer"]),
     ("conductor", &["CONDUCTOR"], &["TPE3"], &["Conductor"]),
     ("lyricist", &["LYRICIST"], &["TEXT"], &["Lyricist"]),

@@ -43,12 +43,15 @@ fn print_tree(tree: &Tree, out: &mut impl io::Write) -> io::Result<()> {
 pub(super) fn told(report: &BuildReport) -> String {
     let left_out =
         |count: u64, why: &str| (count > 0).then(|| format!("{count} left out because {why}"));
-    let tracks = if report.listed == 1 {
-        "track"
-    } else {
-        "tracks"
-    };
-    let mut told = vec![format!("{} {tracks}", report.listed)];
+    let mut told = vec![format!(
+        "{} {}",
+        report.listed,
+        if report.listed == 1 {
+            "track"
+        } else {
+            "tracks"
+        }
+    )];
     told.extend(left_out(report.missing, "their files are gone"));
     told.extend(
         report
