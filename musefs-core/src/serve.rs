@@ -314,7 +314,7 @@ impl Musefs {
             size: resolved.layout.len(),
             ..attributes
         };
-        let stream = parking_lot::Mutex::default();
+        let stream = readahead::Stream::default();
         self.handles.insert(Handle {
             inode,
             resolved,

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use crate::support::audio::Sound;
 use crate::support::files_below;
+use crate::support::hanging::Hanging;
 use crate::support::library::{Library, ONE, ONE_SERVED, TWO};
 use crate::support::mount::Mount;
+use crate::support::process::{musefs, run};
 
 /// Four files of two formats, scanned.
 fn library_of_four() -> Library {
@@ -79,6 +81,27 @@ fn backing_bytes_are_counted_exactly() {
     assert_eq!(metrics.value("musefs_backing_pread_bytes_total"), read);
     assert_eq!(metrics.sum("musefs_read_bytes_total"), read);
     assert_eq!(metrics.value("musefs_backing_opens_total"), 4);
+}
+
+#[test]
+fn no_backing_byte_is_read_twice_where_the_disk_must_be_waited_for() {
+    require_fuse!();
+    let library = library_of_four();
+    let slow = library.path().join("slow");
+    std::fs::create_dir(&slow).unwrap();
+    let files = files_below(&library.music()).into_iter().map(|name| {
+        let bytes = std::fs::read(library.music().join(&name)).unwrap();
+        (name, bytes)
+    });
+    let _filesystem = Hanging::mount(&slow, files.collect());
+    std::fs::remove_file(library.db()).unwrap();
+    run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&slow)).done();
+    let mount = Mount::with(&library, &["--mode", "structure-only"]);
+    let read = read_all_at_once(&mount);
+    let metrics = mount.metrics();
+    assert_eq!(metrics.value("musefs_backing_pread_bytes_total"), read);
+    assert_eq!(metrics.sum("musefs_read_bytes_total"), read);
+    assert!(metrics.value("musefs_readahead_hits_total") > 0);
 }
 
 #[test]

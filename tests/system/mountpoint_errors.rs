@@ -124,7 +124,7 @@ fn a_dead_mountpoint_is_explained_and_cleaned_up_when_asked() {
     let path = library.mountpoint();
     let path = path.to_str().unwrap();
     let told = run(&mut Mount::command(&library));
-    told.refused(1, &[path, "dead mountpoint", "--remount", "umount"]);
+    told.refused(1, &[path, "dead mountpoint", "--remount", "or run `"]);
     let mount = Mount::with(&library, &["--remount"]);
     assert!(mount.join("Boards of Canada").exists());
     assert!(mount.log().contains(path), "{}", mount.log());

@@ -23,7 +23,8 @@ const THREADS: [&str; 4] = ["--workers", "4", "--event-loops", "2"];
 struct Scene {
     hanging: Hanging,
     mount: Mount,
-    library: Library,
+    /// Last, because nothing can be taken away from under a mount.
+    _library: Library,
 }
 
 /// Where the file of the hanging filesystem is shown.
@@ -62,7 +63,7 @@ fn scene(arguments: &[&str]) -> Scene {
     Scene {
         hanging,
         mount,
-        library,
+        _library: library,
     }
 }
 
@@ -126,7 +127,6 @@ fn a_hanging_file_holds_up_nobody_but_its_readers() {
     scene.mount.metrics_when("all reads are over", |metrics| {
         metrics.value("musefs_reads_inflight") == 0
     });
-    drop(scene.library);
 }
 
 #[test]
@@ -175,26 +175,20 @@ fn an_open_that_waits_too_long_gets_an_error_and_others_open() {
 #[test]
 fn a_mount_with_stuck_readers_ends_when_it_is_asked_to() {
     require_fuse!();
-    let scene = scene(&["--backing-timeout", "60"]);
+    let mut scene = scene(&["--backing-timeout", "60"]);
     let results = stick_readers(&scene);
-    let Scene {
-        hanging,
-        mut mount,
-        library,
-    } = scene;
-    mount.signal(nix::sys::signal::Signal::SIGTERM);
+    scene.mount.signal(nix::sys::signal::Signal::SIGTERM);
     // The process cannot be gone before its stuck threads are, but nobody can go in any more.
     eventually("it is unmounted", || {
-        (!crate::support::mount::is_mounted(mount.path())).then_some(())
+        (!crate::support::mount::is_mounted(scene.mount.path())).then_some(())
     });
     std::thread::sleep(Duration::from_secs(6));
-    hanging.release();
-    mount.ended(SOON).expect("it ends").is_calm();
+    scene.hanging.release();
+    scene.mount.ended(SOON).expect("it ends").is_calm();
     for _ in 0..READERS {
         assert!(
             results.recv_timeout(SOON).is_ok(),
             "every reader gets an answer"
         );
     }
-    drop(library);
 }

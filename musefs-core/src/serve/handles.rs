@@ -26,7 +26,7 @@ pub struct Handle {
     pub(super) resolved: Arc<Resolved>,
     pub(super) file: File,
     pub(super) attributes: Attributes,
-    pub(super) stream: Mutex<Stream>,
+    pub(super) stream: Stream,
 }
 
 /// An open directory: the listing as it was when it was opened.

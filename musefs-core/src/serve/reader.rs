@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
-use super::readahead::{WINDOW_BYTES, Window};
 use super::{Error, Musefs};
 use crate::layout::{BlobId, BlobKind, Piece};
 use crate::metrics::{ByteSource, DarkReason};
@@ -134,20 +133,20 @@ impl Musefs {
         let resolved = &handle.resolved;
         let failed = |source| self.backing_error(resolved.track, &resolved.path, source);
         let reads_ahead = self.readahead.bytes_max() > 0 && !resolved.without_waiting;
+        let (mut offset, mut len) = (offset, len);
         if reads_ahead {
-            if handle.stream.lock().take(offset, buffer.room(len)) {
+            let held = handle.stream.take(offset, buffer.room(len));
+            buffer.advance(held, ByteSource::Readahead);
+            if held == len {
                 self.metrics.readahead_hits.increment();
-                buffer.advance(len, ByteSource::Readahead);
                 return Ok(());
             }
             self.metrics.readahead_misses.increment();
-            let sequential = handle.stream.lock().note(offset, len);
-            let rest = resolved.stamp.size.saturating_sub(offset);
-            if sequential
-                && len < WINDOW_BYTES
-                && let Some(charge) = self.readahead.charge()
-            {
-                let mut bytes = vec![0; length(rest.min(WINDOW_BYTES as u64))];
+            offset += held as u64;
+            len -= held;
+            let file_len = resolved.stamp.size;
+            if let Some(filling) = handle.stream.begin(offset, len, file_len, &self.readahead) {
+                let mut bytes = vec![0; length_of(&filling.range)];
                 let count = backing::read(&handle.file, &mut bytes, offset, &self.metrics)
                     .map_err(failed)?;
                 if count < len {
@@ -156,11 +155,7 @@ impl Musefs {
                 bytes.truncate(count);
                 buffer.room(len).copy_from_slice(&bytes[..len]);
                 buffer.advance(len, ByteSource::Backing);
-                handle.stream.lock().keep(Window {
-                    offset,
-                    bytes,
-                    _charge: charge,
-                });
+                filling.keep(bytes);
                 return Ok(());
             }
         }
