@@ -12,24 +12,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use musefs_telemetry::{Engine, Family, Kind, Label};
+use musefs_telemetry::{Engine, Family, Label};
 
-static COUNTED: Family = Family {
-    name: "bench_counted_total",
-    help: "What the benchmark counts.",
-    kind: Kind::Counter,
-    labels: &[],
-};
+static COUNTED: Family = Family::counter("bench_counted_total", "What the benchmark counts.");
 
-static COUNTED_BY_KIND: Family = Family {
-    name: "bench_counted_by_kind_total",
-    help: "What the benchmark counts, with a label.",
-    kind: Kind::Counter,
-    labels: &[Label {
-        name: "kind",
-        values: &["red", "green", "blue"],
-    }],
-};
+static COUNTED_BY_KIND: Family = Family::counter(
+    "bench_counted_by_kind_total",
+    "What the benchmark counts, with a label.",
+)
+.with_labels(&[Label {
+    name: "kind",
+    values: &["red", "green", "blue"],
+}]);
 
 thread_local! {
     static CELL: Cell<u64> = const { Cell::new(0) };

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
+use musefs_telemetry::Engine;
 
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, family};
 use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
 use crate::tree::{Inode, NodeIndex, NodeKind, Tree};
@@ -143,6 +144,7 @@ pub struct ListedEntry<'a> {
 #[derive(Debug)]
 pub struct Musefs {
     config: ServeConfig,
+    engine: Engine,
     metrics: Metrics,
     tree: ArcSwap<Tree>,
     roots: ArcSwap<HashMap<RootId, PathBuf>>,
@@ -160,9 +162,11 @@ pub struct Musefs {
 }
 
 impl Musefs {
-    /// Serves `tree`, whose tracks are those of `stores` (several connections to one store).
+    /// Serves what is published, whose tracks are those of `stores` (several connections to one store). `metrics` are declared
+    /// with `engine`.
     pub fn new(
         config: ServeConfig,
+        engine: Engine,
         metrics: Metrics,
         stores: Vec<Store>,
         published: Published,
@@ -182,6 +186,7 @@ impl Musefs {
             gap_fallbacks: AtomicU64::new(0),
             needs_rebuild: AtomicBool::new(false),
             config,
+            engine,
             metrics,
         }
     }
@@ -424,15 +429,15 @@ impl Musefs {
     /// The state of the core at this moment. Takes no lock that serving takes.
     pub fn telemetry(&self) -> CoreTelemetry {
         let tree = self.tree.load();
-        let counted = self.metrics.engine().snapshot();
-        let of = |family| counted.value(family, 0).unwrap_or(0);
+        let counted = self.engine.snapshot();
+        let of = |name| counted.value(family(name), 0).unwrap_or(0);
         CoreTelemetry {
-            handles_open: of(&crate::metrics::HANDLES_OPEN),
+            handles_open: of("musefs_handles_open"),
             cache_header_entries: self.cache.entry_count(),
             cache_header_bytes: self.cache.inline_bytes(),
             cache_header_bytes_max: self.cache.bytes_max(),
-            cache_header_hits: of(&crate::metrics::CACHE_HEADER_HITS),
-            cache_header_misses: of(&crate::metrics::CACHE_HEADER_MISSES),
+            cache_header_hits: of("musefs_cache_header_hits_total"),
+            cache_header_misses: of("musefs_cache_header_misses_total"),
             cache_size_entries: tree.file_count() as u64,
             readahead_budget_bytes: self.readahead.bytes_max(),
             readahead_charged_bytes: self.readahead.charged(),
@@ -449,9 +454,9 @@ impl Musefs {
         self.handles.directory_count()
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// The engine that counts, for all who declare with it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Swaps in a newer tree as a whole.

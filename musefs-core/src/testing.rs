@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use musefs_telemetry::Engine;
+use musefs_telemetry::{Engine, MetricSet as _};
 use tempfile::TempDir;
 
 use crate::metrics::Metrics;
@@ -112,9 +112,13 @@ impl Library {
             dir_handles_max: 2,
             store_connections: 1,
         };
-        let metrics = Metrics::declare(&Engine::new()).unwrap();
+        let engine = Engine::new();
+        let metrics = Metrics::declare(&engine).unwrap();
         let stores = open_connections(&self.db(), 1).unwrap();
-        (Musefs::new(config, metrics, stores, published), refresher)
+        (
+            Musefs::new(config, engine, metrics, stores, published),
+            refresher,
+        )
     }
 }
 

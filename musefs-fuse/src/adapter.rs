@@ -330,8 +330,8 @@ impl Filesystem for Adapter {
         Ok(())
     }
 
-    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let taken = self.dispatch.take(Operation::Lookup);
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let taken = self.dispatch.take(Operation::Lookup, request.unique().0);
         let ttl = self.appearance.ttl;
         let give = move |reply: ReplyEntry, attr: FileAttr| reply.entry(&ttl, &attr, Generation(0));
         match self.metrics_files.decode(parent.0) {
@@ -370,8 +370,8 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let taken = self.dispatch.take(Operation::Getattr);
+    fn getattr(&self, request: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let taken = self.dispatch.take(Operation::Getattr, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
             Target::File(index) => {
                 let appearance = self.appearance;
@@ -389,8 +389,8 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn readlink(&self, _: &Request, inode: INodeNo, reply: ReplyData) {
-        let taken = self.dispatch.take(Operation::Readlink);
+    fn readlink(&self, request: &Request, inode: INodeNo, reply: ReplyData) {
+        let taken = self.dispatch.take(Operation::Readlink, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Link => Ok(self.metrics_files.link_target()),
             Target::Tree(_) | Target::Directory | Target::File(_) => Err(Errno::EINVAL),
@@ -400,14 +400,14 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn open(&self, _: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let taken = self.dispatch.take(Operation::Open);
-        let refused = |reply, error| {
+    fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let taken = self.dispatch.take(Operation::Open, request.unique().0);
+        let refused = |taken, reply, error| {
             self.dispatch
                 .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
         };
         if flags.acc_mode() != OpenAccMode::O_RDONLY {
-            return refused(reply, Errno::EROFS);
+            return refused(taken, reply, Errno::EROFS);
         }
         match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.open_file(taken, inode, reply),
@@ -419,14 +419,14 @@ impl Filesystem for Adapter {
                     reply.opened(FileHandle(handle), flags);
                 });
             }
-            Target::Directory => refused(reply, Errno::EISDIR),
-            Target::Link => refused(reply, Errno::EINVAL),
+            Target::Directory => refused(taken, reply, Errno::EISDIR),
+            Target::Link => refused(taken, reply, Errno::EINVAL),
         }
     }
 
     fn read(
         &self,
-        _: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
@@ -435,7 +435,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let taken = self.dispatch.take(Operation::Read);
+        let taken = self.dispatch.take(Operation::Read, request.unique().0);
         let Target::File(_) = self.metrics_files.decode(inode.0) else {
             let subject = Subject(inode.0);
             return self.read_file(taken, subject, HandleId(handle.0), offset, size, reply);
@@ -452,7 +452,7 @@ impl Filesystem for Adapter {
 
     fn release(
         &self,
-        _: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         _: OpenFlags,
@@ -460,7 +460,7 @@ impl Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let taken = self.dispatch.take(Operation::Release);
+        let taken = self.dispatch.take(Operation::Release, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
             Target::File(_) => self
                 .metrics_files
@@ -475,8 +475,8 @@ impl Filesystem for Adapter {
             .answer(taken, reply, result, |reply, ()| reply.ok());
     }
 
-    fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let taken = self.dispatch.take(Operation::Opendir);
+    fn opendir(&self, request: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let taken = self.dispatch.take(Operation::Opendir, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.dispatch.guard(|| core(self.musefs.opendir(inode))),
             Target::Directory => Ok(None),
@@ -492,13 +492,13 @@ impl Filesystem for Adapter {
 
     fn readdir(
         &self,
-        _: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let taken = self.dispatch.take(Operation::Readdir);
+        let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
         let result = if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
             self.dispatch.guard(|| {
                 self.list(
@@ -528,13 +528,13 @@ impl Filesystem for Adapter {
 
     fn readdirplus(
         &self,
-        _: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let taken = self.dispatch.take(Operation::Readdir);
+        let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
         let ttl = self.appearance.ttl;
         if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
             let result = self.dispatch.guard(|| {
@@ -572,13 +572,15 @@ impl Filesystem for Adapter {
 
     fn releasedir(
         &self,
-        _: &Request,
+        request: &Request,
         _: INodeNo,
         handle: FileHandle,
         _: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let taken = self.dispatch.take(Operation::Releasedir);
+        let taken = self
+            .dispatch
+            .take(Operation::Releasedir, request.unique().0);
         if let Some(handle) = directory_handle(handle) {
             self.musefs.releasedir(handle);
         }
@@ -586,8 +588,8 @@ impl Filesystem for Adapter {
             .answer(taken, reply, Ok(()), |reply, ()| reply.ok());
     }
 
-    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let taken = self.dispatch.take(Operation::Statfs);
+    fn statfs(&self, request: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let taken = self.dispatch.take(Operation::Statfs, request.unique().0);
         let (bytes, files) = self.musefs.usage();
         let block = u64::from(BLOCK_BYTES);
         let free = self.space.free_bytes() / block;

@@ -3,7 +3,7 @@
 //! An event loop does only what cannot wait. What might goes to the pool with its reply; over the pool's bound it is parked,
 //! and over that bound refused. Every request is answered exactly once, by whoever takes its reply first: its handler, or
 //! the sweep that answers EIO after the backing timeout while the handler is still stuck. A panic in a handler is an EIO.
-//! The clock is read here, once when a request is taken.
+//! A request is timed here, by the scope that is opened when it is taken and finished just before its answer leaves.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
+use musefs_telemetry::{Completion, Ctx, Scope};
 use parking_lot::Mutex;
 
-use crate::metrics::{EdgeMetrics, Operation, Way};
+use crate::metrics::{EdgeMetrics, Operation, OperationScope, Way};
 
 pub mod lane;
 pub mod pool;
@@ -41,11 +42,12 @@ macro_rules! owned_replies {
 
 owned_replies! { ReplyAttr ReplyData ReplyDirectory ReplyDirectoryPlus ReplyEmpty ReplyEntry ReplyOpen ReplyStatfs }
 
-/// A request that was taken: what it asks, and when that was.
-#[derive(Clone, Copy, Debug)]
+/// A request that was taken and is to be answered once. Dropped unanswered, it counts as an error, which is what the kernel
+/// gets then.
+#[derive(Debug)]
 pub struct Taken {
     operation: Operation,
-    at: Instant,
+    scope: OperationScope,
 }
 
 /// Bounds of the dispatch.
@@ -89,7 +91,7 @@ trait Expire: Send + Sync + std::fmt::Debug {
 /// A request that another thread is to answer.
 struct Pending<R> {
     state: Mutex<PendingState<R>>,
-    taken: Taken,
+    operation: Operation,
     subject: Subject,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
@@ -97,7 +99,7 @@ struct Pending<R> {
 
 struct PendingState<R> {
     /// Gone once somebody answers.
-    reply: Option<R>,
+    unanswered: Option<(Taken, R)>,
     running: bool,
     /// Another thread was started in place of the one that is stuck on this.
     replaced: bool,
@@ -105,15 +107,15 @@ struct PendingState<R> {
 
 impl<R> Pending<R> {
     fn unpark(&self, metrics: &EdgeMetrics) {
-        if self.parked.swap(false, Relaxed) && self.taken.operation == Operation::Read {
-            metrics.reads.add(0, 1);
+        if self.parked.swap(false, Relaxed) && self.operation == Operation::Read {
+            metrics.counters.reads_inflight.add(1);
         }
     }
 
     fn park(&self, metrics: &EdgeMetrics) {
         self.parked.store(true, Relaxed);
-        if self.taken.operation == Operation::Read {
-            metrics.reads.add(0, -1);
+        if self.operation == Operation::Read {
+            metrics.counters.reads_inflight.add(-1);
         }
     }
 
@@ -122,13 +124,13 @@ impl<R> Pending<R> {
         self.unpark(metrics);
         let mut state = self.state.lock();
         state.running = true;
-        state.reply.is_some()
+        state.unanswered.is_some()
     }
 
-    /// The reply, unless it was given, and whether the thread was replaced.
-    fn end(&self) -> (Option<R>, bool) {
+    /// The request, unless it was answered, and whether the thread was replaced.
+    fn end(&self) -> (Option<(Taken, R)>, bool) {
         let mut state = self.state.lock();
-        (state.reply.take(), state.replaced)
+        (state.unanswered.take(), state.replaced)
     }
 }
 
@@ -136,7 +138,7 @@ impl<R> std::fmt::Debug for Pending<R> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Pending")
-            .field("taken", &self.taken)
+            .field("operation", &self.operation)
             .finish_non_exhaustive()
     }
 }
@@ -144,14 +146,14 @@ impl<R> std::fmt::Debug for Pending<R> {
 impl<R: OwnedReply> Expire for Pending<R> {
     fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>) {
         let mut state = self.state.lock();
-        let Some(reply) = state.reply.take() else {
+        let Some((taken, reply)) = state.unanswered.take() else {
             return;
         };
         self.unpark(metrics);
         state.replaced = state.running && pool.replace_stuck(self.subject);
         drop(state);
-        metrics.requests.increment(Way::TimedOut as usize);
-        answer_error(metrics, self.taken, reply, Errno::EIO);
+        metrics.counters.requests.increment(Way::TimedOut);
+        answer_error(metrics, taken, reply, Errno::EIO);
     }
 }
 
@@ -162,9 +164,11 @@ fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, er
 
 /// Counts an answer. Before the reply leaves: whoever saw the answer sees it counted.
 fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
-    metrics.answered(taken.operation, error);
+    taken
+        .scope
+        .finish(error.map_or(Completion::Ok, |error| Completion::Errno(error.code())));
     if taken.operation == Operation::Read {
-        metrics.reads.add(0, -1);
+        metrics.counters.reads_inflight.add(-1);
     }
 }
 
@@ -184,15 +188,14 @@ impl Dispatch {
         }))
     }
 
-    /// Takes a request.
-    pub fn take(&self, operation: Operation) -> Taken {
+    /// Takes the request that the kernel calls `unique`.
+    pub fn take(&self, operation: Operation, unique: u64) -> Taken {
         if operation == Operation::Read {
-            self.metrics.reads.add(0, 1);
+            self.metrics.counters.reads_inflight.add(1);
         }
-        Taken {
-            operation,
-            at: Instant::now(),
-        }
+        let ctx = Ctx::request(0, unique);
+        let scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
+        Taken { operation, scope }
     }
 
     /// Runs `work` within the panic boundary.
@@ -201,7 +204,7 @@ impl Dispatch {
     /// That of `work`; EIO when it panics.
     pub fn guard<T>(&self, work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            self.metrics.requests.increment(Way::Panicked as usize);
+            self.metrics.counters.requests.increment(Way::Panicked);
             tracing::error!(
                 "a request's handler panicked ({}); answered EIO",
                 message_of(&*panic)
@@ -218,7 +221,7 @@ impl Dispatch {
         result: Result<T, Errno>,
         give: impl FnOnce(R, T),
     ) {
-        self.metrics.requests.increment(Way::Inline as usize);
+        self.metrics.counters.requests.increment(Way::Inline);
         self.give(taken, reply, result, give);
     }
 
@@ -247,44 +250,47 @@ impl Dispatch {
         work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
         give: impl FnOnce(R, T) + Send + 'static,
     ) {
+        let (operation, ctx) = (taken.operation, taken.scope.ctx());
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
-                reply: Some(reply),
+                unanswered: Some((taken, reply)),
                 running: false,
                 replaced: false,
             }),
-            taken,
+            operation,
             subject,
             parked: AtomicBool::new(false),
         });
-        let number = self.await_answer(taken, Arc::clone(&pending) as Arc<dyn Expire>);
+        let number = self.await_answer(Arc::clone(&pending) as Arc<dyn Expire>);
         let job = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
             Box::new(move || {
                 if !pending.begin(&dispatch.metrics) {
                     return false;
                 }
+                let entered = ctx.enter();
                 let result = dispatch.guard(work);
+                drop(entered);
                 dispatch.waiting.lock().remove(&number);
-                let (reply, replaced) = pending.end();
-                if let Some(reply) = reply {
+                let (unanswered, replaced) = pending.end();
+                if let Some((taken, reply)) = unanswered {
                     dispatch.give(taken, reply, result, give);
                 }
                 replaced
             })
         };
-        let requests = &self.metrics.requests;
+        let requests = &self.metrics.counters.requests;
         self.pool.submit(subject, job, |admission| match admission {
-            Admission::Queued => requests.increment(Way::Pooled as usize),
+            Admission::Queued => requests.increment(Way::Pooled),
             Admission::Parked => {
-                requests.increment(Way::Pooled as usize);
-                requests.increment(Way::Parked as usize);
+                requests.increment(Way::Pooled);
+                requests.increment(Way::Parked);
                 pending.park(&self.metrics);
             }
             Admission::Refused => {
-                requests.increment(Way::Refused as usize);
+                requests.increment(Way::Refused);
                 self.waiting.lock().remove(&number);
-                if let (Some(reply), _) = pending.end() {
+                if let (Some((taken, reply)), _) = pending.end() {
                     answer_error(&self.metrics, taken, reply, Errno::EIO);
                 }
             }
@@ -302,7 +308,7 @@ impl Dispatch {
         let dispatch = Arc::clone(self);
         let job = Box::new(move || {
             let result = dispatch.guard(work);
-            dispatch.metrics.requests.increment(Way::Lane as usize);
+            dispatch.metrics.counters.requests.increment(Way::Lane);
             dispatch.give(taken, reply, result, give);
         });
         if let Err(job) = self.lane.submit(job) {
@@ -311,9 +317,9 @@ impl Dispatch {
         }
     }
 
-    fn await_answer(&self, taken: Taken, request: Arc<dyn Expire>) -> u64 {
+    fn await_answer(&self, request: Arc<dyn Expire>) -> u64 {
         let number = self.next_waiting.fetch_add(1, Relaxed);
-        let until = taken.at + self.backing_timeout;
+        let until = Instant::now() + self.backing_timeout;
         self.waiting
             .lock()
             .insert(number, Waiting { until, request });

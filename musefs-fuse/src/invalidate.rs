@@ -52,7 +52,7 @@ impl Invalidator {
                             Invalidation::Failed
                         }
                     };
-                    counted.invalidations.increment(outcome as usize);
+                    counted.counters.invalidations.increment(outcome);
                 }
             })?;
         Ok(Self { queue, metrics })
@@ -76,8 +76,9 @@ impl Invalidator {
                 self.queue.try_send(forget)
             {
                 self.metrics
+                    .counters
                     .invalidations
-                    .increment(Invalidation::Dropped as usize);
+                    .increment(Invalidation::Dropped);
             }
         }
     }

@@ -1,10 +1,17 @@
-//! What the edge counts: requests by operation and by the way they were answered. Its families are declared here, once.
+//! What the edge counts: requests by operation, by how they ended, and by the way they went. Its families are declared here,
+//! once: a doc comment is a help text.
 
-use fuser::Errno;
-use musefs_telemetry::{Counter, Counters, DescribeError, Engine, Family, Label, UpDownCounters};
+use std::sync::Arc;
 
-/// An operation of the kernel; the order is that of the `op` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use musefs_telemetry::scope::Failures;
+use musefs_telemetry::{
+    AttributeEnum, Buckets, Completion, Counter, Counters, DescribeError, Engine, MetricSet, Ops,
+    Scope, Snapshot, UpDownCounter, metric_set,
+};
+
+/// An operation of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "op")]
 pub enum Operation {
     /// A name in a directory.
     Lookup,
@@ -28,21 +35,63 @@ pub enum Operation {
     Statfs,
 }
 
-const OPERATIONS: &[&str] = &[
-    "lookup",
-    "getattr",
-    "readlink",
-    "open",
-    "read",
-    "release",
-    "opendir",
-    "readdir",
-    "releasedir",
-    "statfs",
-];
+/// The errors that requests are answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "errno")]
+pub enum ErrorNumber {
+    /// No such name.
+    #[attribute(value = "ENOENT")]
+    NoEntry,
+    /// The inode is neither in the tree nor open.
+    #[attribute(value = "ESTALE")]
+    Stale,
+    /// A directory was needed.
+    #[attribute(value = "ENOTDIR")]
+    NotADirectory,
+    /// A file was needed.
+    #[attribute(value = "EISDIR")]
+    IsADirectory,
+    /// An unknown handle.
+    #[attribute(value = "EBADF")]
+    BadHandle,
+    /// No descriptor is left.
+    #[attribute(value = "ENFILE")]
+    OutOfDescriptors,
+    /// Not what that kind of file can do.
+    #[attribute(value = "EINVAL")]
+    Invalid,
+    /// Opening for writing.
+    #[attribute(value = "EROFS")]
+    ReadOnly,
+    /// Everything that went wrong below; the answer to whoever got none, too.
+    #[attribute(value = "EIO")]
+    Io,
+}
 
-/// How a request was answered; the order is that of the `way` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Failures for ErrorNumber {
+    fn of(completion: Completion) -> Option<Self> {
+        match completion {
+            Completion::Ok => None,
+            Completion::Errno(libc::ENOENT) => Some(Self::NoEntry),
+            Completion::Errno(libc::ESTALE) => Some(Self::Stale),
+            Completion::Errno(libc::ENOTDIR) => Some(Self::NotADirectory),
+            Completion::Errno(libc::EISDIR) => Some(Self::IsADirectory),
+            Completion::Errno(libc::EBADF) => Some(Self::BadHandle),
+            Completion::Errno(libc::ENFILE) => Some(Self::OutOfDescriptors),
+            Completion::Errno(libc::EINVAL) => Some(Self::Invalid),
+            Completion::Errno(libc::EROFS) => Some(Self::ReadOnly),
+            // A reply that is dropped is an EIO to the kernel.
+            Completion::Errno(_) | Completion::Cancelled | Completion::Panicked => Some(Self::Io),
+        }
+    }
+}
+
+/// An operation under way, from taking a request to answering it, on whatever thread.
+pub type OperationScope = Scope<Operation, ErrorNumber, Arc<Ops<Operation, ErrorNumber>>>;
+
+/// How a request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "way")]
 pub enum Way {
     /// On the event loop that took it.
     Inline,
@@ -60,91 +109,9 @@ pub enum Way {
     Panicked,
 }
 
-const WAYS: &[&str] = &[
-    "inline",
-    "pooled",
-    "lane",
-    "parked",
-    "refused",
-    "timed_out",
-    "panicked",
-];
-
-static OPS: Family = Family::counter(
-    "musefs_ops_total",
-    "Requests of the kernel that were answered, by operation.",
-)
-.with_labels(&[Label {
-    name: "op",
-    values: OPERATIONS,
-}]);
-
-/// The errors that requests are answered with; the order is that of the `errno` label.
-const ERRNOS: [(Errno, &str); 9] = [
-    (Errno::ENOENT, "ENOENT"),
-    (Errno::ESTALE, "ESTALE"),
-    (Errno::ENOTDIR, "ENOTDIR"),
-    (Errno::EISDIR, "EISDIR"),
-    (Errno::EBADF, "EBADF"),
-    (Errno::ENFILE, "ENFILE"),
-    (Errno::EINVAL, "EINVAL"),
-    (Errno::EROFS, "EROFS"),
-    (Errno::EIO, "EIO"),
-];
-
-const ERRNO_NAMES: &[&str] = &{
-    let mut names = [""; ERRNOS.len()];
-    let mut index = 0;
-    while index < names.len() {
-        names[index] = ERRNOS[index].1;
-        index += 1;
-    }
-    names
-};
-
-static OP_ERRORS: Family = Family::counter("musefs_op_errors_total", "Requests of the kernel that were answered with an error, by operation; a name that does not exist is one.").with_labels(&[
-        Label {
-            name: "op",
-            values: OPERATIONS,
-        },
-        Label {
-            name: "errno",
-            values: ERRNO_NAMES,
-        },
-    ]);
-
-static REQUESTS: Family = Family::counter(
-    "musefs_requests_total",
-    "Requests of the kernel, by the way they went.",
-)
-.with_labels(&[Label {
-    name: "way",
-    values: WAYS,
-}]);
-
-static READS_INFLIGHT: Family = Family::gauge(
-    "musefs_reads_inflight",
-    "Foreground reads queued or running.",
-);
-
-static SCRAPES: Family = Family::counter("musefs_scrapes_total", "Metrics texts that were opened.");
-
-static RENDERS: Family = Family::counter(
-    "musefs_renders_total",
-    "Snapshots that were rendered for the metrics directory.",
-);
-
-static INVALIDATIONS: Family = Family::counter(
-    "musefs_invalidations_total",
-    "Names and inodes that the kernel was told to forget after a refresh, by how that went.",
-)
-.with_labels(&[Label {
-    name: "outcome",
-    values: &["sent", "failed", "dropped"],
-}]);
-
-/// How telling the kernel to forget something went; the order is that of the `outcome` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How telling the kernel to forget something went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "outcome")]
 pub enum Invalidation {
     /// The kernel took it; also when it did not know the name.
     Sent,
@@ -154,16 +121,32 @@ pub enum Invalidation {
     Dropped,
 }
 
+/// What the edge counts beside its operations.
+#[metric_set(prefix = "musefs")]
+#[derive(Clone, Debug)]
+pub struct EdgeCounters {
+    /// Requests of the kernel, by the way they went.
+    pub(crate) requests: Counters<Way>,
+    /// Foreground reads queued or running.
+    pub(crate) reads_inflight: UpDownCounter,
+    /// Metrics texts that were opened.
+    pub(crate) scrapes: Counter,
+    /// Snapshots that were rendered for the metrics directory.
+    pub(crate) renders: Counter,
+    /// Names and inodes that the kernel was told to forget after a refresh, by how that went.
+    pub(crate) invalidations: Counters<Invalidation>,
+}
+
+/// Durations from 32 microseconds to 34 seconds, in nanoseconds: half doublings inside, every fourth bound in text.
+const DURATIONS: Buckets = Buckets::powers_of_two(1 << 15, 1 << 35)
+    .with_scale(1)
+    .with_text_scale(-1);
+
 /// The live counters of the edge.
 #[derive(Clone, Debug)]
 pub struct EdgeMetrics {
-    pub(crate) ops: Counters,
-    errors: Counters,
-    pub(crate) requests: Counters,
-    pub(crate) reads: UpDownCounters,
-    pub(crate) scrapes: Counter,
-    pub(crate) renders: Counter,
-    pub(crate) invalidations: Counters,
+    pub(crate) ops: Arc<Ops<Operation, ErrorNumber>>,
+    pub(crate) counters: EdgeCounters,
 }
 
 impl EdgeMetrics {
@@ -173,40 +156,29 @@ impl EdgeMetrics {
     /// When a name is taken already or the engine has no room.
     pub fn declare(engine: &Engine) -> Result<Self, DescribeError> {
         Ok(Self {
-            ops: engine.counters(&OPS)?,
-            errors: engine.counters(&OP_ERRORS)?,
-            requests: engine.counters(&REQUESTS)?,
-            reads: engine.up_down_counters(&READS_INFLIGHT)?,
-            scrapes: engine.counter(&SCRAPES)?,
-            renders: engine.counter(&RENDERS)?,
-            invalidations: engine.counters(&INVALIDATIONS)?,
+            ops: Arc::new(Ops::declare(engine, "musefs", DURATIONS)?),
+            counters: EdgeCounters::declare(engine)?,
         })
     }
 
-    /// Counts an answer to `operation`.
-    pub(crate) fn answered(&self, operation: Operation, error: Option<Errno>) {
-        self.ops.increment(operation as usize);
-        let Some(error) = error else { return };
-        let known = ERRNOS
-            .iter()
-            .position(|(known, _)| known.code() == error.code());
-        debug_assert!(known.is_some(), "{error:?} has no label");
-        if let Some(index) = known {
-            self.errors
-                .increment(operation as usize * ERRNOS.len() + index);
-        }
-    }
-
     /// Reads that were answered with an error, out of a snapshot of the engine.
-    pub(crate) fn read_errors(values: &musefs_telemetry::Snapshot) -> u64 {
-        let first = Operation::Read as usize * ERRNOS.len();
-        (first..first + ERRNOS.len())
-            .filter_map(|index| values.value(&OP_ERRORS, index))
+    pub(crate) fn read_errors(values: &Snapshot) -> u64 {
+        let Some(errors) = values.find("musefs_op_errors_total") else {
+            return 0;
+        };
+        let first = Operation::Read.position() * ErrorNumber::VALUES.len();
+        (first..first + ErrorNumber::VALUES.len())
+            .filter_map(|index| values.value(errors.family(), index))
             .sum()
     }
 
     /// Reads queued or running, out of a snapshot of the engine.
-    pub(crate) fn reads_inflight(values: &musefs_telemetry::Snapshot) -> u64 {
-        values.value(&READS_INFLIGHT, 0).unwrap_or(0)
+    pub(crate) fn reads_inflight(values: &Snapshot) -> u64 {
+        let family = values
+            .find("musefs_reads_inflight")
+            .map(|metric| metric.family());
+        family
+            .and_then(|family| values.value(family, 0))
+            .unwrap_or(0)
     }
 }

@@ -228,9 +228,9 @@ impl MetricsFiles {
     }
 
     fn render(&self) -> Snapshot {
-        self.dispatch.metrics().renders.increment();
+        self.dispatch.metrics().counters.renders.increment();
         let time = SystemTime::now();
-        let engine = self.musefs.metrics().engine().snapshot();
+        let engine = self.musefs.engine().snapshot();
         let start = self
             .started
             .1
@@ -283,7 +283,7 @@ impl MetricsFiles {
 
     /// Opens a text; the handle number.
     pub fn open(&self, text: Arc<[u8]>) -> u64 {
-        self.dispatch.metrics().scrapes.increment();
+        self.dispatch.metrics().counters.scrapes.increment();
         let handle = self.next_handle.fetch_add(1, Relaxed);
         self.open.write().insert(handle, text);
         handle

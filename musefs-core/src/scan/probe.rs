@@ -187,7 +187,7 @@ fn fetch(
             // The file is shorter than its stamp said.
             Ok(0) => return Err(Miss::Changed),
             Ok(read) => {
-                metrics.scan_bytes_read.add(read as u64);
+                metrics.scan_bytes.add(read as u64);
                 filled += read;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use tempfile::TempDir;
 
-use musefs_telemetry::Engine;
+use musefs_telemetry::{Engine, MetricSet as _};
 
 use super::*;
 use crate::formats::{Failure, Format, synthesize};

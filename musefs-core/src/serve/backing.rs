@@ -29,7 +29,7 @@ pub enum Attempt<T> {
 
 /// Opens `path` for reading; may wait.
 pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<File> {
-    metrics.opens.increment();
+    metrics.backing_opens.increment();
     // A FIFO or a device under an audio file's name would otherwise wait for a writer.
     let file = File::options()
         .read(true)
@@ -54,11 +54,11 @@ pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<
         // Not cached; or a kernel (ENOSYS, EINVAL) or sandbox (EPERM) without this call.
         Err(Errno::AGAIN | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Attempt::WouldBlock,
         Ok(file) => {
-            metrics.opens.increment();
+            metrics.backing_opens.increment();
             Attempt::Done(Ok(File::from(file)))
         }
         Err(error) => {
-            metrics.opens.increment();
+            metrics.backing_opens.increment();
             Attempt::Done(Err(error.into()))
         }
     }
@@ -66,7 +66,7 @@ pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<
 
 /// Metadata of an open file.
 pub(super) fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
-    metrics.stats.increment();
+    metrics.backing_stats.increment();
     file.metadata()
 }
 
@@ -85,11 +85,11 @@ pub(super) fn read(
 ) -> io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {
-        metrics.preads.increment();
+        metrics.backing_preads.increment();
         match file.read_at(&mut into[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(count) => {
-                metrics.pread_bytes.add(count as u64);
+                metrics.backing_pread_bytes.add(count as u64);
                 filled += count;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -107,7 +107,7 @@ pub(super) fn read_cached(
     offset: u64,
     metrics: &Metrics,
 ) -> Result<usize, NotCached> {
-    metrics.preads.increment();
+    metrics.backing_preads.increment();
     match rustix::io::preadv2(
         file.as_fd(),
         &mut [IoSliceMut::new(into)],
@@ -115,7 +115,7 @@ pub(super) fn read_cached(
         ReadWriteFlags::NOWAIT,
     ) {
         Ok(count) => {
-            metrics.pread_bytes.add(count as u64);
+            metrics.backing_pread_bytes.add(count as u64);
             Ok(count)
         }
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(NotCached::Unsupported),

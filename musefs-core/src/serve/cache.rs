@@ -155,7 +155,7 @@ impl HeaderCache {
 mod tests {
     use super::*;
     use crate::layout::Segment;
-    use musefs_telemetry::Engine;
+    use musefs_telemetry::{Engine, MetricSet as _};
 
     fn resolved(inline: usize) -> Arc<Resolved> {
         Arc::new(Resolved {

@@ -41,15 +41,15 @@ impl DarkTracks {
         reason: DarkReason,
         detail: &dyn std::fmt::Display,
     ) {
-        self.metrics.backing_failures.increment(reason as usize);
+        self.metrics.backing_failures.increment(reason);
         let before = self.reasons.lock().insert(track, reason);
         if before == Some(reason) {
             return;
         }
         if let Some(before) = before {
-            self.metrics.tracks_dark.add(before as usize, -1);
+            self.metrics.tracks_dark.add(before, -1);
         }
-        self.metrics.tracks_dark.add(reason as usize, 1);
+        self.metrics.tracks_dark.add(reason, 1);
         let way_out = match reason {
             DarkReason::Missing => "bring it back, or scan again to take it out of the tree",
             DarkReason::Changed => "scan again to serve it as it is",
@@ -57,7 +57,7 @@ impl DarkTracks {
         };
         tracing::warn!(
             path = %path.display(),
-            reason = reason.as_str(),
+            reason = reason.name(),
             "cannot serve a file ({detail}); {way_out}"
         );
     }
@@ -69,7 +69,7 @@ impl DarkTracks {
             return;
         }
         if let Some(reason) = reasons.remove(&track) {
-            self.metrics.tracks_dark.add(reason as usize, -1);
+            self.metrics.tracks_dark.add(reason, -1);
         }
     }
 
@@ -78,7 +78,7 @@ impl DarkTracks {
         self.reasons.lock().retain(|&track, reason| {
             let keep = listed(track);
             if !keep {
-                self.metrics.tracks_dark.add(*reason as usize, -1);
+                self.metrics.tracks_dark.add(*reason, -1);
             }
             keep
         });

@@ -100,7 +100,7 @@ impl Handles {
             .or_insert_with(|| (0, Arc::clone(&handle)))
             .0 += 1;
         self.shard(id).write().insert(id, handle);
-        self.metrics.handles_open.add(0, 1);
+        self.metrics.handles_open.add(1);
         id
     }
 
@@ -121,7 +121,7 @@ impl Handles {
             }
         }
         drop(inodes);
-        self.metrics.handles_open.add(0, -1);
+        self.metrics.handles_open.add(-1);
         true
     }
 

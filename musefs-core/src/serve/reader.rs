@@ -215,9 +215,9 @@ impl Musefs {
             self.cache.remove(handle.inode);
             return Err(error);
         }
-        for (source, &bytes) in buffer.from.iter().enumerate() {
+        for (source, &bytes) in ByteSource::ALL.iter().zip(&buffer.from) {
             if bytes > 0 {
-                self.metrics.read_bytes.add(source, bytes);
+                self.metrics.read_bytes.add(*source, bytes);
             }
         }
         Ok(())

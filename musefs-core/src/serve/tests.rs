@@ -32,8 +32,9 @@ fn read_all(musefs: &Musefs, id: HandleId, step: u64) -> Result<Vec<u8>, Error> 
 }
 
 fn bytes_answered(musefs: &Musefs) -> u64 {
-    (0..4)
-        .map(|source| musefs.metrics.read_bytes.value(source))
+    crate::metrics::ByteSource::ALL
+        .iter()
+        .map(|source| musefs.metrics.read_bytes.value(*source))
         .sum()
 }
 
@@ -176,7 +177,7 @@ fn a_changed_file_is_an_error_and_harms_itself_alone() {
         Err(Error::Changed { .. })
     ));
     assert!(matches!(musefs.open(one), Err(Error::Changed { .. })));
-    let dark = |reason: DarkReason| musefs.metrics.tracks_dark.value(reason as usize);
+    let dark = |reason: DarkReason| musefs.metrics.tracks_dark.value(reason);
     assert_eq!(dark(DarkReason::Changed), 1);
     fs::remove_file(&path).unwrap();
     assert!(matches!(musefs.open(one), Err(Error::Backing { .. })));
@@ -244,7 +245,7 @@ fn art_that_somebody_put_into_the_store_is_served_from_there() {
         musefs
             .metrics
             .read_bytes
-            .value(crate::metrics::ByteSource::Art as usize),
+            .value(crate::metrics::ByteSource::Art),
         22
     );
 }

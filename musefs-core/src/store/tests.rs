@@ -453,8 +453,8 @@ fn a_blob_is_read_from_any_offset() {
     };
     assert_eq!(read(1), [2, 3, 4]);
     assert_eq!(read(3), [4, 5]);
-    assert_eq!(read(5), []);
-    assert_eq!(read(u64::MAX), []);
+    assert!(read(5).is_empty());
+    assert!(read(u64::MAX).is_empty());
     assert!(fixture.store.blob(BlobId(9), 0, &mut [0]).is_err());
 }
 

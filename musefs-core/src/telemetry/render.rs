@@ -6,21 +6,13 @@ use musefs_telemetry::Family;
 use musefs_telemetry::encode::prometheus::{PAD_MIN, Writer, pad};
 
 use super::{AllocatorStats, CoreTelemetry, FuseTelemetry, PassthroughTelemetry, Snapshot};
-use crate::metrics;
-
-const fn gauge(name: &'static str, help: &'static str) -> Family {
-    Family::gauge(name, help)
-}
-
-const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family::counter(name, help)
-}
+use crate::metrics::family;
 
 /// One line of the contract: a family, and where its value is found.
 type Row<T> = (&'static Family, fn(&T) -> u64);
 
 macro_rules! gauges {
-    ($($id:ident $name:literal $help:literal)*) => { $(static $id: Family = gauge($name, $help);)* };
+    ($($id:ident $name:literal $help:literal)*) => { $(static $id: Family = Family::gauge($name, $help);)* };
 }
 
 gauges! {
@@ -49,8 +41,9 @@ gauges! {
     ALLOC_ACTIVE "musefs_alloc_active_bytes" "Bytes in pages that hold allocations."
     ALLOC_RETAINED "musefs_alloc_retained_bytes" "Bytes that the allocator keeps for later."
 }
-static READ_ERRORS: Family = counter("musefs_read_errors_total", "Reads answered with an error.");
-static REFRESH_GAP_FALLBACKS: Family = counter(
+static READ_ERRORS: Family =
+    Family::counter("musefs_read_errors_total", "Reads answered with an error.");
+static REFRESH_GAP_FALLBACKS: Family = Family::counter(
     "musefs_refresh_gap_fallbacks_total",
     "Polls that had to rebuild everything because the store was replaced.",
 );
@@ -67,13 +60,16 @@ static EDGE_AFTER_HANDLES: &[Row<FuseTelemetry>] = &[
     (&POOL_ACTIVE, |fuse| fuse.pool_active),
     (&POOL_QUEUED, |fuse| fuse.pool_queued),
 ];
-static HANDLES: &[Row<CoreTelemetry>] = &[(&metrics::HANDLES_OPEN, |core| core.handles_open)];
+static HANDLES: &[Row<CoreTelemetry>] =
+    &[(family("musefs_handles_open"), |core| core.handles_open)];
 static CORE: &[Row<CoreTelemetry>] = &[
     (&CACHE_HEADER_ENTRIES, |core| core.cache_header_entries),
     (&CACHE_HEADER_BYTES, |core| core.cache_header_bytes),
     (&CACHE_HEADER_BYTES_MAX, |core| core.cache_header_bytes_max),
-    (&metrics::CACHE_HEADER_HITS, |core| core.cache_header_hits),
-    (&metrics::CACHE_HEADER_MISSES, |core| {
+    (family("musefs_cache_header_hits_total"), |core| {
+        core.cache_header_hits
+    }),
+    (family("musefs_cache_header_misses_total"), |core| {
         core.cache_header_misses
     }),
     (&CACHE_SIZE_ENTRIES, |core| core.cache_size_entries),
@@ -100,22 +96,58 @@ static ALLOCATOR: &[Row<AllocatorStats>] = &[
     (&ALLOC_RETAINED, |stats| stats.retained),
 ];
 static COUNTERS: &[Row<Snapshot>] = &[
-    (&metrics::BACKING_OPENS, |counted| counted.opens),
-    (&metrics::BACKING_STATS, |counted| counted.stats),
-    (&metrics::BACKING_PREADS, |counted| counted.preads),
-    (&metrics::BACKING_PREAD_BYTES, |counted| counted.pread_bytes),
-    (&metrics::ART_CHUNKS, |counted| counted.art_chunks),
-    (&metrics::BINARY_TAG_CHUNKS, |counted| {
+    (family("musefs_backing_opens_total"), |counted| {
+        counted.opens
+    }),
+    (family("musefs_backing_stats_total"), |counted| {
+        counted.stats
+    }),
+    (family("musefs_backing_preads_total"), |counted| {
+        counted.preads
+    }),
+    (family("musefs_backing_pread_bytes_total"), |counted| {
+        counted.pread_bytes
+    }),
+    (family("musefs_art_chunks_total"), |counted| {
+        counted.art_chunks
+    }),
+    (family("musefs_binary_tag_chunks_total"), |counted| {
         counted.binary_tag_chunks
     }),
-    (&metrics::SCAN_OPENS, |counted| counted.scan_opens),
-    (&metrics::SCAN_PREADS, |counted| counted.scan_preads),
-    (&metrics::SCAN_BYTES, |counted| counted.scan_bytes_read),
-    (&metrics::READAHEAD_HITS, |counted| counted.readahead_hits),
-    (&metrics::READAHEAD_MISSES, |counted| {
+    (family("musefs_scan_opens_total"), |counted| {
+        counted.scan_opens
+    }),
+    (family("musefs_scan_preads_total"), |counted| {
+        counted.scan_preads
+    }),
+    (family("musefs_scan_bytes_total"), |counted| {
+        counted.scan_bytes_read
+    }),
+    (family("musefs_readahead_hits_total"), |counted| {
+        counted.readahead_hits
+    }),
+    (family("musefs_readahead_misses_total"), |counted| {
         counted.readahead_misses
     }),
 ];
+
+/// The contract's counters out of an engine's snapshot. A family that the engine never declared counted nothing.
+fn counted(values: &musefs_telemetry::Snapshot) -> Snapshot {
+    let of = |name| values.value(family(name), 0).unwrap_or(0);
+    Snapshot {
+        opens: of("musefs_backing_opens_total"),
+        stats: of("musefs_backing_stats_total"),
+        preads: of("musefs_backing_preads_total"),
+        pread_bytes: of("musefs_backing_pread_bytes_total"),
+        art_chunks: of("musefs_art_chunks_total"),
+        binary_tag_chunks: of("musefs_binary_tag_chunks_total"),
+        scan_opens: of("musefs_scan_opens_total"),
+        scan_preads: of("musefs_scan_preads_total"),
+        scan_bytes_read: of("musefs_scan_bytes_total"),
+        readahead_hits: of("musefs_readahead_hits_total"),
+        readahead_misses: of("musefs_readahead_misses_total"),
+    }
+}
 
 /// Writes families and remembers which.
 struct Contract<'w, 't> {
@@ -204,7 +236,7 @@ pub fn render_served(served: &Served<'_>, identity: &[(String, String)], len_min
         writer: &mut writer,
         written: HashSet::new(),
     };
-    let counters = metrics::snapshot_of(served.engine);
+    let counters = counted(served.engine);
     contract.all(
         &served.core,
         &served.fuse,

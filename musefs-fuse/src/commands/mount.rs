@@ -12,7 +12,7 @@ use musefs_core::metrics::Metrics;
 use musefs_core::refresh::{Refresher, open_connections};
 use musefs_core::serve::{Musefs, ServeConfig};
 use musefs_core::stop::Stop;
-use musefs_telemetry::Engine;
+use musefs_telemetry::{Engine, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -77,7 +77,13 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         store_connections: STORE_CONNECTIONS,
     };
     let connections = open_connections(&args.db, STORE_CONNECTIONS)?;
-    let musefs = Arc::new(Musefs::new(serve_config, metrics, connections, published));
+    let musefs = Arc::new(Musefs::new(
+        serve_config,
+        engine.clone(),
+        metrics,
+        connections,
+        published,
+    ));
     let dispatch_config = DispatchConfig {
         workers,
         queue_len_max: args.reads_inflight_max as usize,

@@ -13,7 +13,7 @@ use indicatif::{
 use musefs_core::metrics::Metrics;
 use musefs_core::scan::{Milestone, Occurrences, Progress, ScanOptions, ScanReport, scan};
 use musefs_core::store::Store;
-use musefs_telemetry::Engine;
+use musefs_telemetry::{Engine, MetricSet as _};
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 

@@ -36,7 +36,7 @@ fn dispatch(workers: usize, queue_len_max: usize, timeout_ms: u64) -> (Engine, A
 }
 
 fn count(dispatch: &Dispatch, way: Way) -> u64 {
-    dispatch.metrics.requests.value(way as usize)
+    dispatch.metrics.counters.requests.value(way)
 }
 
 fn inflight(engine: &Engine) -> u64 {
@@ -47,7 +47,7 @@ fn inflight(engine: &Engine) -> u64 {
 fn stick(dispatch: &Arc<Dispatch>, told: &mpsc::Sender<Result<u32, i32>>) -> mpsc::Sender<()> {
     let (release, stuck) = mpsc::channel::<()>();
     let (tell, has_begun) = mpsc::channel();
-    let taken = dispatch.take(Operation::Read);
+    let taken = dispatch.take(Operation::Read, 0);
     let work = move || {
         tell.send(()).unwrap();
         stuck.recv().ok();
@@ -64,7 +64,7 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     let (told, hear) = mpsc::channel();
     let panics = || -> Result<u32, Errno> { panic!("on purpose") };
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read),
+        dispatch.take(Operation::Read, 0),
         ONE,
         Told(told.clone()),
         panics,
@@ -72,14 +72,14 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     );
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read),
+        dispatch.take(Operation::Read, 0),
         ONE,
         Told(told.clone()),
         || Ok(7),
         give,
     );
     assert_eq!(hear.recv(), Ok(Ok(7)));
-    let taken = dispatch.take(Operation::Read);
+    let taken = dispatch.take(Operation::Read, 0);
     let result = dispatch.guard(|| -> Result<u32, Errno> { panic!("inline") });
     dispatch.answer(taken, Told(told), result, give);
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
@@ -96,7 +96,7 @@ fn over_the_bound_requests_are_parked_and_still_answered() {
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
     for value in 1..=5 {
-        let taken = dispatch.take(Operation::Read);
+        let taken = dispatch.take(Operation::Read, 0);
         dispatch.hand_to_pool(taken, ONE, Told(told.clone()), move || Ok(value), give);
     }
     assert_eq!(dispatch.pool().waiting(), (2, 3));
@@ -115,7 +115,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     let (engine, dispatch) = dispatch(1, 10, 10);
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
-    let queued = dispatch.take(Operation::Read);
+    let queued = dispatch.take(Operation::Read, 0);
     dispatch.hand_to_pool(queued, ONE, Told(told.clone()), || Ok(9), give);
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
@@ -123,7 +123,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     assert_eq!(count(&dispatch, Way::TimedOut), 2);
     // The thread that was started in place of the stuck one answers.
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read),
+        dispatch.take(Operation::Read, 0),
         ONE,
         Told(told.clone()),
         || Ok(3),
@@ -137,7 +137,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         std::thread::yield_now();
     }
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read),
+        dispatch.take(Operation::Read, 0),
         ONE,
         Told(told),
         || Ok(4),
@@ -172,10 +172,10 @@ fn a_subject_gets_half_of_the_threads_and_its_jobs_keep_their_order() {
     let (told, hear) = mpsc::channel();
     let stuck = [stick(&dispatch, &told), stick(&dispatch, &told)];
     for value in 1..=20 {
-        let taken = dispatch.take(Operation::Read);
+        let taken = dispatch.take(Operation::Read, 0);
         dispatch.hand_to_pool(taken, ONE, Told(told.clone()), move || Ok(value), give);
     }
-    let taken = dispatch.take(Operation::Read);
+    let taken = dispatch.take(Operation::Read, 0);
     dispatch.hand_to_pool(taken, OTHER, Told(told.clone()), || Ok(99), give);
     assert_eq!(hear.recv(), Ok(Ok(99)), "another subject has threads left");
     assert_eq!(dispatch.pool().waiting(), (20, 0));
@@ -195,7 +195,7 @@ fn a_subject_that_hangs_gets_its_threads_back_when_they_are_replaced() {
     let (_engine, dispatch) = dispatch(2, 100, 10);
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
-    let later = dispatch.take(Operation::Read);
+    let later = dispatch.take(Operation::Read, 0);
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     dispatch.hand_to_pool(later, ONE, Told(told), || Ok(1), give);
@@ -210,7 +210,7 @@ fn the_lane_answers_while_every_pool_thread_is_stuck() {
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
     dispatch.hand_to_lane(
-        dispatch.take(Operation::Getattr),
+        dispatch.take(Operation::Getattr, 0),
         Told(told),
         || Ok(5),
         give,

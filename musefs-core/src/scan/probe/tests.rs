@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::Write;
 
-use musefs_telemetry::Engine;
+use musefs_telemetry::{Engine, MetricSet as _};
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn ranges_are_read_as_whole_blocks_within_the_file() {
     );
     // Two blocks as one piece, then the rest of the last one.
     assert_eq!(
-        (cost.scan_preads.value(), cost.scan_bytes_read.value()),
+        (cost.scan_preads.value(), cost.scan_bytes.value()),
         (2, 8192 + 10_000 - 8192)
     );
 }
@@ -72,7 +72,7 @@ fn a_probe_that_asks_for_too_much_is_over_the_limit() {
         Err(at..at + step)
     });
     assert!(matches!(answer, Ok(Answer::OverLimit)));
-    assert!(cost.scan_bytes_read.value() <= PROBE_BYTES_MAX + 2 * step);
+    assert!(cost.scan_bytes.value() <= PROBE_BYTES_MAX + 2 * step);
     let mut fetched = Fetched::new(len);
     let cost = metrics();
     let answer = ask(&sparse, &mut fetched, &cost, |_| Err(0..1));

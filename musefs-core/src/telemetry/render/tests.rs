@@ -1,3 +1,5 @@
+use musefs_telemetry::MetricSet as _;
+
 use super::*;
 
 fn core() -> CoreTelemetry {
@@ -129,16 +131,16 @@ fn absent_blocks_are_left_out() {
 #[test]
 fn a_served_file_is_padded_and_names_each_family_once() {
     let engine = musefs_telemetry::Engine::new();
-    let metrics = metrics::Metrics::declare(&engine).unwrap();
+    let metrics = crate::metrics::Metrics::declare(&engine).unwrap();
     metrics.scan_opens.add(3);
     let snapshot = engine.snapshot();
-    let build_info = gauge("musefs_build_info", "Which program this is.");
+    let build_info = Family::gauge("musefs_build_info", "Which program this is.");
     let served = Served {
         core: core(),
         fuse: fuse(),
         allocator: None,
         engine: &snapshot,
-        facts: &[(gauge("musefs_up", "1."), 1)],
+        facts: &[(Family::gauge("musefs_up", "1."), 1)],
         build_info: (&build_info, &[("version", "0")]),
     };
     let identity = [("mount".to_owned(), "/mnt".to_owned())];
