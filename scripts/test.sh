@@ -86,6 +86,8 @@ install_packages "${packages[@]}"
 unpack promtool prometheus
 unpack prometheus-node-exporter prometheus-node-exporter
 python_environment
+# fusermount3 looks there for what a normal user may unmount; an environment that was never booted may lack it.
+[[ -e /etc/mtab ]] || as_root ln -s /proc/self/mounts /etc/mtab
 for component in rustfmt clippy; do
     if ! cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1; then
         rustup component add "$component"

@@ -178,29 +178,26 @@ pub fn unmount(path: &Path, how: Unmount) -> io::Result<()> {
 
 fn with_fusermount(path: &Path, how: Unmount) -> io::Result<()> {
     let flags: &[&str] = match how {
-        Unmount::IfIdle => &["-u", "-q"],
-        Unmount::Detach => &["-u", "-q", "-z"],
+        Unmount::IfIdle => &["-u"],
+        Unmount::Detach => &["-u", "-z"],
     };
-    let status = Command::new(FUSERMOUNT)
+    let output = Command::new(FUSERMOUNT)
         .args(flags)
         .arg("--")
         .arg(path)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    if status.success() {
+        .output()?;
+    if output.status.success() {
         return Ok(());
     }
-    let kind = if how == Unmount::IfIdle {
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    // The helper tells in words alone that something in it is in use.
+    let kind = if how == Unmount::IfIdle && said.contains("busy") {
         io::ErrorKind::ResourceBusy
     } else {
         io::ErrorKind::Other
     };
-    Err(io::Error::new(
-        kind,
-        format!("{FUSERMOUNT} could not unmount it"),
-    ))
+    Err(io::Error::new(kind, said))
 }
 
 /// The helper that mounts for normal users.

@@ -22,7 +22,7 @@ mod report;
 
 use super::Failure;
 use crate::adapter::Adapter;
-use crate::cli::{EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, MountArgs};
+use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::invalidate::Invalidator;
@@ -231,24 +231,16 @@ fn wait_for_end(events: &Receiver<Event>, mountpoint: &Path) -> Result<u8, Failu
         }
         Event::Signal => {}
     }
-    match mountpoint::unmount(mountpoint, Unmount::IfIdle) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+    if let Err(error) = mountpoint::unmount(mountpoint, Unmount::IfIdle) {
+        if error.kind() == io::ErrorKind::ResourceBusy {
             eprintln!(
                 "musefs: {} is in use; nobody can go in any more, and what is open is served for {} s (Ctrl-C ends it now)",
                 mountpoint.display(),
                 STOP_DEADLINE.as_secs()
             );
-            mountpoint::unmount(mountpoint, Unmount::Detach)
-                .with_context(|| format!("cannot unmount {}", mountpoint.display()))?;
         }
-        Err(error) => {
-            let error = anyhow!(error).context(format!("cannot unmount {}", mountpoint.display()));
-            return Err(Failure {
-                error,
-                code: EXIT_FAILED,
-            });
-        }
+        mountpoint::unmount(mountpoint, Unmount::Detach)
+            .with_context(|| format!("cannot unmount {}", mountpoint.display()))?;
     }
     match events.recv_timeout(STOP_DEADLINE) {
         Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
