@@ -331,7 +331,7 @@ pub fn engine() -> &'static Engine {
     ENGINE.get_or_init(Engine::new)
 }
 
-/// Where a call of [`register_op!`] keeps its operation.
+/// Where a call of [`crate::register_op!`] keeps its operation.
 #[derive(Debug)]
 pub struct OpSite(OnceLock<Option<DynOp>>);
 
