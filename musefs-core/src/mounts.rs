@@ -70,6 +70,11 @@ impl Mounts {
             .map(|mount| &*mount.point)
     }
 
+    /// The mount whose files carry the device number `device`.
+    pub fn of_device(&self, device: u64) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| mount.device == device)
+    }
+
     /// What is mounted at just this path, if anything.
     pub fn at(&self, point: &Path) -> Option<&Mount> {
         self.mounts.iter().rev().find(|mount| mount.point == point)

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, inode_of, layout_o
 use crate::stop::Stop;
 use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow, now_ns};
 use crate::template::{Draft, Fallbacks, NumberWidths, TagSource, Template, TrackValues};
-use crate::tree::{Changes, DirectoryInodes, Entry, Inode, Tree, changes};
+use crate::tree::{Changes, DirectoryInodes, Entry, Inode, NodeKind, Tree, changes};
 
 /// What decides how a tree looks.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct BuildReport {
     pub broken: u64,
     /// Sizes that had to be computed.
     pub sizes_computed: u64,
+    /// Whether the store turned out to be an older copy of itself with other edits.
+    pub restored: bool,
 }
 
 /// Which store a tree was made from.
@@ -81,6 +84,8 @@ pub struct Refresher {
     data_version: i64,
     /// The highest sequence number seen.
     sequence: i64,
+    /// Connections to a store that took the place of the one that is served, until its tree is published.
+    taken_over: Option<Vec<Store>>,
 }
 
 /// The tags of the row that a pass is at.
@@ -102,6 +107,8 @@ struct Waiting {
     extension: Option<String>,
     track: TrackId,
     inode: Inode,
+    /// The highest number that an inode of it is made from.
+    sequence: i64,
     /// `None` when it has to be computed.
     size: Option<u64>,
     mtime_ns: i64,
@@ -123,6 +130,7 @@ impl Refresher {
             inode_base: INODE_TRACK_BASE,
             data_version: store.data_version()?,
             sequence: store.sequence()?,
+            taken_over: None,
             store,
         })
     }
@@ -155,9 +163,25 @@ impl Refresher {
         let mut report = BuildReport::default();
         let mut widths = NumberWidths::default();
         let mut waiting = self.draft_all(&mut widths, &mut report)?;
+        let highest = waiting.iter().map(|waiting| waiting.sequence).max();
+        let sequence = highest.map_or(sequence, |highest| highest.max(sequence));
+        if previous.is_some_and(|previous| self.contradicts(previous, &waiting)) {
+            // An older copy was put in place and edited: its numbers stand for something else by now.
+            tracing::info!(path = %self.path.display(), "the store was restored; everything is built anew");
+            report.restored = true;
+            let shift = self.sequence.max(sequence).cast_unsigned() + 1;
+            self.inode_base += shift;
+            for waiting in &mut waiting {
+                waiting.inode.0 += shift;
+            }
+        }
         let sizes = self.compute_sizes(&waiting)?;
         report.sizes_computed = sizes.len() as u64;
         let fallbacks = &self.config.fallbacks;
+        // A row that vanished between the two looks, or cannot be read, is not in the tree.
+        let readable = waiting.len();
+        waiting.retain(|waiting| waiting.size.is_some() || sizes.contains_key(&waiting.track));
+        report.broken += (readable - waiting.len()) as u64;
         let entries = waiting
             .drain(..)
             .map(|waiting| Entry {
@@ -166,11 +190,10 @@ impl Refresher {
                 path: waiting
                     .draft
                     .finish(&widths, waiting.extension.as_deref(), fallbacks),
-                // A row that vanished between the two looks is gone from the next tree.
                 size: waiting
                     .size
                     .or_else(|| sizes.get(&waiting.track).copied())
-                    .unwrap_or(0),
+                    .expect("those without were left out"),
                 mtime_ns: waiting.mtime_ns,
                 listed_ns: waiting.listed_ns,
             })
@@ -202,6 +225,24 @@ impl Refresher {
             },
             report,
         ))
+    }
+
+    /// Whether an inode of `previous` stands for another track now, or for one that was edited at another time.
+    fn contradicts(&self, previous: &Tree, waiting: &[Waiting]) -> bool {
+        waiting.iter().any(|waiting| {
+            let Some(node) = previous.find(waiting.inode) else {
+                return false;
+            };
+            let node = previous.node(node);
+            match node.kind {
+                NodeKind::File { track, .. } => {
+                    track != waiting.track
+                        || (self.config.mode == Mode::Synthesis
+                            && node.mtime_ns != waiting.mtime_ns)
+                }
+                NodeKind::Directory { .. } => true,
+            }
+        })
     }
 
     fn draft_all(
@@ -252,6 +293,7 @@ impl Refresher {
                 extension: names::extension_of(&row.path),
                 track: row.id,
                 inode,
+                sequence: row.content_seq.max(row.backing_seq),
                 size: self.known_size(&row),
                 mtime_ns: row.stamp.mtime_ns.max(row.edited_ns.unwrap_or(i64::MIN)),
                 listed_ns: row.added_ns,
@@ -272,9 +314,17 @@ impl Refresher {
     fn compute_sizes(&mut self, waiting: &[Waiting]) -> Result<HashMap<TrackId, u64>, StoreError> {
         let mut computed = Vec::new();
         for unknown in waiting.iter().filter(|waiting| waiting.size.is_none()) {
-            if let Some(detail) = self.store.track(unknown.track)? {
-                let size = layout_of(self.config.mode, &detail).len();
-                computed.push((unknown.track, detail.row.content_seq, size));
+            match self.store.track(unknown.track) {
+                Ok(Some(detail)) => {
+                    let size = layout_of(self.config.mode, &detail).len();
+                    computed.push((unknown.track, detail.row.content_seq, size));
+                }
+                Ok(None) => {}
+                // Whoever holds the store lets go of it; nothing is known of the row.
+                Err(error @ (StoreError::Locked { .. } | StoreError::Unreadable { .. })) => {
+                    return Err(error);
+                }
+                Err(error) => tracing::warn!("left out: {error}"),
             }
         }
         if !computed.is_empty()
@@ -316,14 +366,17 @@ impl Refresher {
         }
         let previous = musefs.tree();
         let (published, report) = self.build(Some(&previous))?;
+        if report.restored {
+            musefs.note_gap();
+        }
         let different = changes(&previous, &published.tree);
         musefs.set_needs_rebuild(false);
-        if different.is_empty() {
+        if different.is_empty() && self.taken_over.is_none() {
             musefs.publish_roots(published.roots);
             return Ok(None);
         }
         tracing::debug!(?report, names = different.names.len(), "a new tree");
-        musefs.publish(published);
+        musefs.publish(published, self.taken_over.take());
         Ok(Some(different))
     }
 
@@ -339,10 +392,9 @@ impl Refresher {
     fn take_over(&mut self, musefs: &Musefs) -> Result<(), StoreError> {
         let store = Store::open(&self.path)?;
         let identity = Identity::of(&self.path, &store)?;
-        let connections = open_connections(&self.path, musefs.store_connections())?;
+        self.taken_over = Some(open_connections(&self.path, musefs.store_connections())?);
         musefs.note_gap();
         tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");
-        musefs.replace_stores(connections);
         self.inode_base += self.sequence.cast_unsigned() + 1;
         self.identity = identity;
         self.store = store;
@@ -358,9 +410,19 @@ impl Refresher {
         stop: &Stop,
         mut told: impl FnMut(Changes),
     ) {
+        // However the thread ends, nobody waits for it in vain.
+        let _over = Over(stop);
         let mut complained = false;
         while stop.goes_on_after(interval) {
-            match self.poll(musefs) {
+            let polled = catch_unwind(AssertUnwindSafe(|| self.poll(musefs)));
+            let Ok(polled) = polled else {
+                musefs.set_needs_rebuild(true);
+                tracing::error!(
+                    "a refresh panicked; the tree stays as it is, and the next poll tries again"
+                );
+                continue;
+            };
+            match polled {
                 Ok(changes) => {
                     complained = false;
                     if let Some(changes) = changes {
@@ -375,7 +437,14 @@ impl Refresher {
                 Err(_) => {}
             }
         }
-        stop.is_over();
+    }
+}
+
+struct Over<'a>(&'a Stop);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.is_over();
     }
 }
 

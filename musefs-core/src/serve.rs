@@ -3,7 +3,7 @@
 //! Each operation that could wait comes twice: as an attempt that never waits, for an event loop, and as one that may, for
 //! the pool. No lock is held while anything waits. Nothing here knows of FUSE, replies or threads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use musefs_telemetry::Engine;
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
 use crate::metrics::{Metrics, family};
+use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
 use crate::tree::{Inode, NodeIndex, NodeKind, Tree};
@@ -155,7 +156,7 @@ pub struct Musefs {
     dark: DarkTracks,
     readahead: Arc<Budget>,
     inode_paths: AtomicU64,
-    inode_base: AtomicU64,
+    turns: Arc<Stop>,
     generation: AtomicU64,
     gap_fallbacks: AtomicU64,
     needs_rebuild: AtomicBool,
@@ -174,14 +175,14 @@ impl Musefs {
         Self {
             tree: ArcSwap::from_pointee(published.tree),
             roots: ArcSwap::from_pointee(published.roots),
-            stores: Stores::new(stores),
+            stores: Stores::new(stores, published.inode_base),
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
             dark: DarkTracks::new(&metrics),
             readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
             inode_paths: AtomicU64::new(published.inode_paths),
-            inode_base: AtomicU64::new(published.inode_base),
+            turns: Arc::default(),
             generation: AtomicU64::new(0),
             gap_fallbacks: AtomicU64::new(0),
             needs_rebuild: AtomicBool::new(false),
@@ -218,14 +219,23 @@ impl Musefs {
             .ok_or(Error::Stale)
     }
 
-    /// What is known of the directory that `inode` is in; the root is in itself.
+    /// What is known of the directory `inode` itself and of the one it is in; the root is in itself. With a handle, as it was
+    /// when that was opened.
     ///
     /// # Errors
-    /// `Stale` when it is not in the tree.
-    pub fn parent(&self, inode: Inode) -> Result<Attributes, Error> {
-        let tree = self.tree.load();
+    /// `Stale` when it is not in the tree, `BadHandle`.
+    pub fn directory_and_parent(
+        &self,
+        inode: Inode,
+        handle: Option<HandleId>,
+    ) -> Result<[Attributes; 2], Error> {
+        let tree = match handle {
+            Some(id) => Arc::clone(&self.handles.directory(id).ok_or(Error::BadHandle)?.tree),
+            None => self.tree.load_full(),
+        };
         let node = tree.find(inode).ok_or(Error::Stale)?;
-        Ok(attributes_of(&tree, tree.node(node).parent))
+        let parent = tree.node(node).parent;
+        Ok([attributes_of(&tree, node), attributes_of(&tree, parent)])
     }
 
     /// Opens `inode` when all that takes is in memory.
@@ -299,9 +309,14 @@ impl Musefs {
             let (stamp, _) = backing::stamp(&file, &self.metrics)?;
             Ok(resolved.stamp.matches(&stamp).then_some(file))
         });
-        let Ok(Some(file)) = unchanged else {
-            self.cache.remove(inode);
-            return None;
+        let file = match unchanged {
+            Ok(Some(file)) => file,
+            // Says nothing of the file.
+            Err(error) if is_out_of_descriptors(&error) => return None,
+            Ok(None) | Err(_) => {
+                self.cache.remove(inode);
+                return None;
+            }
         };
         self.metrics.cache_header_hits.increment();
         self.dark.lighten(resolved.track);
@@ -421,23 +436,27 @@ impl Musefs {
         self.tree.load_full()
     }
 
-    /// The inode that stands for the content version of `row`.
-    pub(crate) fn inode_of(&self, row: &TrackRow) -> Inode {
-        inode_of(self.config.mode, self.inode_base.load(Relaxed), row)
+    /// Paces the thread that refreshes.
+    pub fn turns(&self) -> &Arc<Stop> {
+        &self.turns
     }
 
     /// The state of the core at this moment. Takes no lock that serving takes.
     pub fn telemetry(&self) -> CoreTelemetry {
+        self.telemetry_of(&self.engine.snapshot())
+    }
+
+    /// The same, with its counters out of a snapshot that was taken already.
+    pub fn telemetry_of(&self, counted: &musefs_telemetry::Snapshot) -> CoreTelemetry {
         let tree = self.tree.load();
-        let counted = self.engine.snapshot();
-        let of = |name| counted.value(family(name), 0).unwrap_or(0);
+        let of = |family| counted.value(family, 0).unwrap_or(0);
         CoreTelemetry {
-            handles_open: of("musefs_handles_open"),
+            handles_open: of(const { family("musefs_handles_open") }),
             cache_header_entries: self.cache.entry_count(),
             cache_header_bytes: self.cache.inline_bytes(),
             cache_header_bytes_max: self.cache.bytes_max(),
-            cache_header_hits: of("musefs_cache_header_hits_total"),
-            cache_header_misses: of("musefs_cache_header_misses_total"),
+            cache_header_hits: of(const { family("musefs_cache_header_hits_total") }),
+            cache_header_misses: of(const { family("musefs_cache_header_misses_total") }),
             cache_size_entries: tree.file_count() as u64,
             readahead_budget_bytes: self.readahead.bytes_max(),
             readahead_charged_bytes: self.readahead.charged(),
@@ -459,14 +478,20 @@ impl Musefs {
         &self.engine
     }
 
-    /// Swaps in a newer tree as a whole.
-    pub(crate) fn publish(&self, published: Published) {
-        let files: std::collections::HashSet<TrackId> = published.tree.tracks().collect();
-        self.dark.retain(|track| files.contains(&track));
+    /// Swaps in a newer tree as a whole. With it come connections where its store is another one than before.
+    pub(crate) fn publish(&self, published: Published, other_store: Option<Vec<Store>>) {
+        let replaced = other_store.is_some();
+        match other_store {
+            Some(stores) => self.stores.replace(stores, published.inode_base),
+            None => self.stores.rebase(published.inode_base),
+        }
+        let files: HashSet<TrackId> = published.tree.tracks().collect();
         self.roots.store(Arc::new(published.roots));
-        self.inode_base.store(published.inode_base, Relaxed);
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
+        // Tracks of another store are other tracks, whatever their numbers.
+        self.dark
+            .retain(|track| !replaced && files.contains(&track));
         self.generation.fetch_add(1, Relaxed);
     }
 
@@ -476,10 +501,6 @@ impl Musefs {
 
     pub(crate) fn publish_roots(&self, roots: HashMap<RootId, PathBuf>) {
         self.roots.store(Arc::new(roots));
-    }
-
-    pub(crate) fn replace_stores(&self, stores: Vec<Store>) {
-        self.stores.replace(stores);
     }
 
     pub(crate) fn store_connections(&self) -> usize {
@@ -497,13 +518,17 @@ impl Musefs {
     /// The error for what the system said of a backing file, noted and counted.
     fn backing_error(&self, track: TrackId, path: &Path, source: io::Error) -> Error {
         let path = path.to_path_buf();
-        if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+        if is_out_of_descriptors(&source) {
             return Error::OutOfDescriptors { path };
         }
         self.dark
             .darken(track, &path, dark::reason_of(&source), &source);
         Error::Backing { path, source }
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// A tree ready to be served, with what belongs to it.

@@ -1,10 +1,10 @@
-//! A thread that works at intervals, and whoever ends it: one flag, waited on with a time.
+//! A thread that works at intervals, and whoever hurries or ends it: two flags, waited on with a time.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// Ends a thread between two of its turns.
+/// Paces a thread: the time between two of its turns, an earlier turn, or the end.
 #[derive(Debug, Default)]
 pub struct Stop {
     state: Mutex<State>,
@@ -14,6 +14,7 @@ pub struct Stop {
 #[derive(Debug, Default)]
 struct State {
     asked: bool,
+    hurried: bool,
     over: bool,
 }
 
@@ -24,12 +25,19 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    /// Waits for `interval`; whether the thread is to go on.
+    /// Makes the thread's next turn come at once.
+    pub fn hurry(&self) {
+        self.state.lock().hurried = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `interval`, or until somebody hurries; whether the thread is to go on.
     pub fn goes_on_after(&self, interval: Duration) -> bool {
         let mut state = self.state.lock();
-        if !state.asked {
+        if !state.asked && !state.hurried {
             self.changed.wait_for(&mut state, interval);
         }
+        state.hurried = false;
         !state.asked
     }
 

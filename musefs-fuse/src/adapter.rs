@@ -111,8 +111,8 @@ fn core<T>(result: Result<T, Error>) -> Result<T, Errno> {
     result.map_err(|error| {
         if let Error::OutOfDescriptors { .. } = &error {
             tracing::error!("{error}; raise the limit on open files (ulimit -n)");
-        } else if let Error::Store(source) = &error {
-            tracing::error!("{source}");
+        } else if let Error::Store(_) | Error::BlobGone(_) = &error {
+            tracing::error!("{error}");
         }
         errno(&error)
     })
@@ -254,8 +254,7 @@ impl Adapter {
         from: u64,
         emit: &mut dyn FnMut(u64, u64, &OsStr, &FileAttr) -> bool,
     ) -> Result<(), Errno> {
-        let own = core(self.musefs.getattr(inode))?;
-        let parent = core(self.musefs.parent(inode))?;
+        let [own, parent] = core(self.musefs.directory_and_parent(inode, handle))?;
         let is_root = own.inode == parent.inode;
         let first = [(0, ".", self.attr(&own)), (1, "..", self.attr(&parent))];
         let metrics = self

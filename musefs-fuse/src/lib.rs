@@ -7,6 +7,7 @@ pub mod dispatch;
 pub mod errno;
 pub mod files;
 pub mod invalidate;
+pub mod log;
 pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;

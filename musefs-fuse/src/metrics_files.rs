@@ -21,6 +21,7 @@ use musefs_telemetry::Family;
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
+use crate::log;
 use crate::metrics::EdgeMetrics;
 
 /// The link by which the directory is reached under a name that is always the same.
@@ -113,6 +114,12 @@ macro_rules! facts {
         const $id: Family = Family::gauge($name, $help);
     )* };
 }
+
+/// Counted by the log itself.
+const LOG_DROPPED: Family = Family::counter(
+    "musefs_log_lines_dropped_total",
+    "Lines of the log that were dropped because standard error was not read fast enough.",
+);
 
 facts! {
     UP "musefs_up" "1 while the mount is served."
@@ -238,11 +245,16 @@ impl MetricsFiles {
             .unwrap_or_default();
         let (_, parked) = self.dispatch.pool().waiting();
         let served = Served {
-            core: self.musefs.telemetry(),
+            core: self.musefs.telemetry_of(&engine),
             fuse: self.telemetry(&engine),
             allocator: allocator_stats(),
             engine: &engine,
-            facts: &[(UP, 1), (START_TIME, start.as_secs()), (PARKED, parked)],
+            facts: &[
+                (UP, 1),
+                (START_TIME, start.as_secs()),
+                (PARKED, parked),
+                (LOG_DROPPED, log::lines_dropped()),
+            ],
             build_info: (
                 &BUILD_INFO,
                 &[

@@ -30,6 +30,12 @@ pub enum MountpointError {
         .0.display(), unmount_hint(.0)
     )]
     Dead(PathBuf),
+    /// The same of another filesystem.
+    #[error(
+        "{} is a dead mountpoint, but not of a musefs, so --remount leaves it alone: unmount it with `{}`",
+        .0.display(), unmount_hint(.0)
+    )]
+    DeadOther(PathBuf),
     /// It cannot be looked at.
     #[error("the mountpoint {} cannot be used: {source}", path.display())]
     Unusable {
@@ -92,6 +98,10 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
             if !remount {
                 return Err(MountpointError::Dead(path.to_path_buf()));
             }
+            // Another filesystem's dead mountpoint is not ours to take away.
+            if !is_musefs(path) {
+                return Err(MountpointError::DeadOther(path.to_path_buf()));
+            }
             unmount(path, Unmount::Detach).map_err(|source| unusable(path, source))?;
             tracing::warn!("cleaned up the dead mountpoint {}", path.display());
             std::fs::metadata(path).map_err(|source| unusable(path, source))?
@@ -115,6 +125,21 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
         return Err(MountpointError::NotEmpty(absolute));
     }
     Ok(absolute)
+}
+
+/// Whether a musefs is mounted at `path`, which need not answer.
+fn is_musefs(path: &Path) -> bool {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    // The last name itself cannot be followed: what is mounted there is dead.
+    let above = absolute
+        .parent()
+        .and_then(|above| above.canonicalize().ok());
+    let resolved = above
+        .zip(absolute.file_name())
+        .map_or(absolute.clone(), |(above, name)| above.join(name));
+    Mounts::of_this_process()
+        .at(&resolved)
+        .is_some_and(|mount| mount.is_musefs)
 }
 
 fn unusable(path: &Path, source: io::Error) -> MountpointError {
@@ -149,6 +174,31 @@ pub fn check_apart<'a>(
         }
     }
     Ok(())
+}
+
+/// The device number of what is mounted at just this path, by the kernel's table: no request is made of it.
+pub fn device_of(mountpoint: &Path) -> Option<u64> {
+    Mounts::of_this_process()
+        .at(mountpoint)
+        .map(|mount| mount.device)
+}
+
+/// Where the mount of `device`, made at `mountpoint`, is now: a directory above it may have been renamed. `None` when something
+/// else is mounted over it. Without a table of mounts it is where it was made.
+pub fn place_of(mountpoint: &Path, device: Option<u64>) -> Option<PathBuf> {
+    let Some(device) = device else {
+        return Some(mountpoint.to_path_buf());
+    };
+    let mounts = Mounts::of_this_process();
+    match mounts.at(mountpoint) {
+        Some(mount) if mount.device == device => Some(mountpoint.to_path_buf()),
+        Some(_) => None,
+        None => Some(
+            mounts
+                .of_device(device)
+                .map_or_else(|| mountpoint.to_path_buf(), |mount| mount.point.clone()),
+        ),
+    }
 }
 
 /// How to unmount.

@@ -3,10 +3,12 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::backing;
 use super::cache::Resolved;
-use super::{Error, Mode, Musefs};
+use super::{Error, Mode, Musefs, inode_of};
 use crate::formats;
 use crate::ids::TrackId;
 use crate::layout::{Layout, Segment};
@@ -21,6 +23,9 @@ const INLINE_RANGE_BYTES_MAX: u64 = 4096;
 const INLINE_GAP_BYTES_MAX: u64 = 4096;
 /// Inline bytes that one file may hold; ranges beyond stay in the backing file.
 const INLINE_BYTES_MAX: u64 = 1 << 20;
+/// How long an open of a file that was just edited waits for the tree that has the edit.
+const REFRESH_WAIT_MAX: Duration = Duration::from_secs(2);
+const REFRESH_WAIT_STEP: Duration = Duration::from_millis(2);
 
 /// The layout of a track: one that no container can hold is served as it is rather than lost.
 pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
@@ -42,14 +47,13 @@ impl Musefs {
         inode: Inode,
         track: TrackId,
     ) -> Result<(Arc<Resolved>, File), Error> {
-        let detail = self
-            .stores
-            .take()
-            .track(track)
-            .map_err(Error::Store)?
-            .filter(|detail| self.inode_of(&detail.row) == inode)
-            // The store moved on; the tree that is published next has the track's new inode.
-            .ok_or(Error::Stale)?;
+        let generation = self.generation.load(Relaxed);
+        let Some(detail) = self.detail_of(inode, track)? else {
+            // The store has moved on. The kernel asks for the name again when it hears so, and is answered from the tree
+            // that is published meanwhile.
+            self.await_refresh(generation);
+            return Err(Error::Stale);
+        };
         let roots = self.roots.load();
         let root = roots.get(&detail.row.root).ok_or(Error::Stale)?;
         let path = backing::join(root, &detail.row.path);
@@ -73,6 +77,40 @@ impl Musefs {
         };
         self.check_stamp(&file, &resolved)?;
         Ok((Arc::new(resolved), file))
+    }
+
+    /// What the store holds of `track`, if that still is what `inode` stands for.
+    fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<TrackDetail>, Error> {
+        let mut store = self.stores.take();
+        let inode_base = store.inode_base;
+        let detail = store.track(track).map_err(Error::Store)?;
+        let Some(detail) =
+            detail.filter(|detail| inode_of(self.config.mode, inode_base, &detail.row) == inode)
+        else {
+            return Ok(None);
+        };
+        let served = layout_of(self.config.mode, &detail).len();
+        let shown = detail.row.served_size;
+        if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
+            tracing::warn!(
+                track = track.0,
+                "the store has a wrong size for it ({shown:?} for {served} bytes); it is mended"
+            );
+            let size = (track, detail.row.content_seq, served);
+            if !store.is_read_only() {
+                store.record_served_sizes(&[size]).map_err(Error::Store)?;
+            }
+        }
+        Ok(Some(detail))
+    }
+
+    /// Waits until a tree newer than `generation` is published, or for so long that none is to come.
+    fn await_refresh(&self, generation: u64) {
+        let deadline = Instant::now() + REFRESH_WAIT_MAX;
+        self.turns.hurry();
+        while self.generation.load(Relaxed) == generation && Instant::now() < deadline {
+            std::thread::sleep(REFRESH_WAIT_STEP);
+        }
     }
 
     /// `layout` with its small backing ranges replaced by their bytes, neighbours read together.

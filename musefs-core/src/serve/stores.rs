@@ -14,6 +14,8 @@ pub(super) struct Stores {
 
 struct Idle {
     stores: Vec<Store>,
+    /// What is added to a sequence number of these stores to make an inode.
+    inode_base: u64,
     /// How often the set was replaced: a connection of an older one does not come back.
     generation: u64,
 }
@@ -25,20 +27,27 @@ impl std::fmt::Debug for Stores {
 }
 
 impl Stores {
-    pub(super) fn new(stores: Vec<Store>) -> Self {
+    pub(super) fn new(stores: Vec<Store>, inode_base: u64) -> Self {
         assert!(!stores.is_empty(), "a set of connections has at least one");
         Self {
             idle: Mutex::new(Idle {
                 stores,
+                inode_base,
                 generation: 0,
             }),
             returned: Condvar::new(),
         }
     }
 
-    /// Goes on with other connections.
-    pub(super) fn replace(&self, stores: Vec<Store>) {
+    /// Counts the inodes of the same store from another number.
+    pub(super) fn rebase(&self, inode_base: u64) {
+        self.idle.lock().inode_base = inode_base;
+    }
+
+    /// Goes on with connections to another store, whose inodes are counted from `inode_base`.
+    pub(super) fn replace(&self, stores: Vec<Store>, inode_base: u64) {
         let mut idle = self.idle.lock();
+        idle.inode_base = inode_base;
         idle.generation += 1;
         let old = std::mem::replace(&mut idle.stores, stores);
         drop(idle);
@@ -54,6 +63,7 @@ impl Stores {
                 return Taken {
                     stores: self,
                     store: Some(store),
+                    inode_base: idle.inode_base,
                     generation: idle.generation,
                 };
             }
@@ -66,6 +76,8 @@ impl Stores {
 pub(super) struct Taken<'a> {
     stores: &'a Stores,
     store: Option<Store>,
+    /// Goes with the store: an inode is never looked up with the rows of another one.
+    pub(super) inode_base: u64,
     generation: u64,
 }
 

@@ -133,19 +133,19 @@ static COUNTERS: &[Row<Snapshot>] = &[
 
 /// The contract's counters out of an engine's snapshot. A family that the engine never declared counted nothing.
 fn counted(values: &musefs_telemetry::Snapshot) -> Snapshot {
-    let of = |name| values.value(family(name), 0).unwrap_or(0);
+    let of = |family| values.value(family, 0).unwrap_or(0);
     Snapshot {
-        opens: of("musefs_backing_opens_total"),
-        stats: of("musefs_backing_stats_total"),
-        preads: of("musefs_backing_preads_total"),
-        pread_bytes: of("musefs_backing_pread_bytes_total"),
-        art_chunks: of("musefs_art_chunks_total"),
-        binary_tag_chunks: of("musefs_binary_tag_chunks_total"),
-        scan_opens: of("musefs_scan_opens_total"),
-        scan_preads: of("musefs_scan_preads_total"),
-        scan_bytes_read: of("musefs_scan_bytes_total"),
-        readahead_hits: of("musefs_readahead_hits_total"),
-        readahead_misses: of("musefs_readahead_misses_total"),
+        opens: of(const { family("musefs_backing_opens_total") }),
+        stats: of(const { family("musefs_backing_stats_total") }),
+        preads: of(const { family("musefs_backing_preads_total") }),
+        pread_bytes: of(const { family("musefs_backing_pread_bytes_total") }),
+        art_chunks: of(const { family("musefs_art_chunks_total") }),
+        binary_tag_chunks: of(const { family("musefs_binary_tag_chunks_total") }),
+        scan_opens: of(const { family("musefs_scan_opens_total") }),
+        scan_preads: of(const { family("musefs_scan_preads_total") }),
+        scan_bytes_read: of(const { family("musefs_scan_bytes_total") }),
+        readahead_hits: of(const { family("musefs_readahead_hits_total") }),
+        readahead_misses: of(const { family("musefs_readahead_misses_total") }),
     }
 }
 

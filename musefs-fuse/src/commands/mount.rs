@@ -7,11 +7,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
 use musefs_core::refresh::{Refresher, open_connections};
 use musefs_core::serve::{Musefs, ServeConfig};
-use musefs_core::stop::Stop;
 use musefs_telemetry::{Engine, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -110,10 +109,10 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     watch_signals(events.clone())?;
     let session = Session::new(adapter, &mountpoint, &session_config(args, event_loops))
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
-    let notifier = session.notifier();
-    watch_session(session.spawn()?, events)?;
-    let invalidator = Invalidator::start(notifier, edge)?;
-    let stop_refresh = Arc::new(Stop::default());
+    let device = mountpoint::device_of(&mountpoint);
+    // Whatever can fail comes before the session runs: until then, dropping it unmounts.
+    let invalidator = Invalidator::start(session.notifier(), edge)?;
+    let stop_refresh = Arc::clone(musefs.turns());
     let interval = Duration::from_millis(args.poll_interval_ms);
     {
         let (musefs, stop) = (Arc::clone(&musefs), Arc::clone(&stop_refresh));
@@ -121,17 +120,21 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
             .name("musefs-refresh".into())
             .spawn(move || {
                 refresher.run(&musefs, interval, &stop, |changes| {
-                    invalidator.tell(changes);
+                    invalidator.tell(changes)
                 });
             })?;
     }
-    println!(
-        "musefs: {} at {}; Ctrl-C unmounts",
-        report::told(&built),
-        mountpoint.display()
+    watch_session(session, events)?;
+    say(
+        io::stdout(),
+        format_args!(
+            "{} at {}; Ctrl-C unmounts",
+            report::told(&built),
+            mountpoint.display()
+        ),
     );
 
-    let served = wait_for_end(&ended, &mountpoint);
+    let served = wait_for_end(&ended, &mountpoint, device);
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
         stop_refresh.ask_and_wait(deadline),
@@ -209,43 +212,70 @@ fn watch_signals(events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-fn watch_session(session: BackgroundSession, events: Sender<Event>) -> io::Result<()> {
+/// Runs the session on threads of its own, and tells when it is over.
+fn watch_session(session: Session<Adapter>, events: Sender<Event>) -> io::Result<()> {
     std::thread::Builder::new()
         .name("musefs-session".into())
         .spawn(move || {
             // Nobody listens only when the program is ending anyway.
-            events.send(Event::SessionEnded(session.join())).ok();
+            events.send(Event::SessionEnded(session.run())).ok();
         })?;
     Ok(())
 }
 
+/// Tells the user. A pipe or terminal that is gone is no reason to end, and least of all to leave a mount behind.
+fn say(mut to: impl io::Write, what: std::fmt::Arguments<'_>) {
+    writeln!(to, "musefs: {what}")
+        .and_then(|()| to.flush())
+        .ok();
+}
+
 /// Serves until the mount ends: by somebody's `umount`, or by a signal. The first signal unmounts: at once when nothing is
 /// in use, else nobody can go in any more and what is open is served for a while. The second ends the program.
-fn wait_for_end(events: &Receiver<Event>, mountpoint: &Path) -> Result<u8, Failure> {
-    match events.recv()? {
-        Event::SessionEnded(result) => {
-            return result
-                .map(|()| EXIT_DONE)
-                .context("the connection to the kernel failed")
-                .map_err(Failure::from);
+fn wait_for_end(
+    events: &Receiver<Event>,
+    mountpoint: &Path,
+    device: Option<u64>,
+) -> Result<u8, Failure> {
+    loop {
+        match events.recv()? {
+            Event::SessionEnded(result) => {
+                return result
+                    .map(|()| EXIT_DONE)
+                    .context("the connection to the kernel failed")
+                    .map_err(Failure::from);
+            }
+            Event::Signal => {}
         }
-        Event::Signal => {}
-    }
-    if let Err(error) = mountpoint::unmount(mountpoint, Unmount::IfIdle) {
-        if error.kind() == io::ErrorKind::ResourceBusy {
-            eprintln!(
-                "musefs: {} is in use; nobody can go in any more, and what is open is served for {} s (Ctrl-C ends it now)",
-                mountpoint.display(),
-                STOP_DEADLINE.as_secs()
+        let Some(mountpoint) = mountpoint::place_of(mountpoint, device) else {
+            say(
+                io::stderr(),
+                format_args!(
+                    "something else is mounted over {}; unmount that first, then stop musefs again",
+                    mountpoint.display()
+                ),
             );
+            continue;
+        };
+        if let Err(error) = mountpoint::unmount(&mountpoint, Unmount::IfIdle) {
+            mountpoint::unmount(&mountpoint, Unmount::Detach)
+                .with_context(|| format!("cannot unmount {}", mountpoint.display()))?;
+            if error.kind() == io::ErrorKind::ResourceBusy {
+                say(
+                    io::stderr(),
+                    format_args!(
+                        "{} is in use; nobody can go in any more, and what is open is served for {} s (Ctrl-C ends it now)",
+                        mountpoint.display(),
+                        STOP_DEADLINE.as_secs()
+                    ),
+                );
+            }
         }
-        mountpoint::unmount(mountpoint, Unmount::Detach)
-            .with_context(|| format!("cannot unmount {}", mountpoint.display()))?;
-    }
-    match events.recv_timeout(STOP_DEADLINE) {
-        Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
-        Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
-        // Detached, but still open somewhere: the kernel ends that when the process does.
-        Err(_) => std::process::exit(EXIT_DONE.into()),
+        return match events.recv_timeout(STOP_DEADLINE) {
+            Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
+            Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
+            // Detached, but still open somewhere: the kernel ends that when the process does.
+            Err(_) => std::process::exit(EXIT_DONE.into()),
+        };
     }
 }
