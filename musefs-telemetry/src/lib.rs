@@ -31,20 +31,41 @@
 extern crate self as musefs_telemetry;
 
 mod buckets;
+// A model explores the cells alone.
+#[cfg(any(feature = "stats", loom))]
 pub mod cells;
 pub mod clock;
+#[cfg(feature = "stats")]
 pub mod cursor;
 pub mod describe;
+#[cfg(feature = "stats")]
 pub mod dynamic;
 pub mod encode;
+#[cfg(feature = "stats")]
 pub mod histograms;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "stats")]
 pub mod metrics;
+#[cfg(doctest)]
+mod refused;
+#[cfg(feature = "stats")]
 pub mod registry;
+#[cfg(feature = "stats")]
 pub mod report;
+#[cfg(feature = "stats")]
 mod schema;
+#[cfg(feature = "stats")]
 pub mod scope;
+#[cfg(feature = "stats")]
 pub mod snapshot;
+#[cfg(feature = "stats")]
 pub mod stats;
+
+#[cfg(not(feature = "stats"))]
+mod off;
+#[cfg(not(feature = "stats"))]
+pub use off::{cursor, dynamic, histograms, metrics, registry, report, scope, snapshot, stats};
 
 pub use cursor::{Batch, Cursor, Temporality};
 pub use describe::{
