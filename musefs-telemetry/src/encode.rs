@@ -20,6 +20,12 @@ use samples::{Extra, Labels};
 
 /// Appends `text` with `\`, `"` and line feeds escaped, as all the text formats want label values.
 fn push_escaped(into: &mut String, text: &str) {
+    if !text
+        .bytes()
+        .any(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
+    {
+        return into.push_str(text);
+    }
     for character in text.chars() {
         match character {
             '\\' => into.push_str("\\\\"),

@@ -1,14 +1,23 @@
 //! Counters of about a nanosecond, described once, read by anybody.
 //!
 //! ```text
-//! describe   Family consts ──────── Engine: one namespace, clashes refused
+//! describe   Family consts, metric sets, label enums, names of run time ── Engine: one namespace, clashes refused, schema()
+//!                │
 //! record     cells: one slab of monotone u64 per thread, one writer each, plain load + store
-//! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop
-//!            encoders: Prometheus text, OpenMetrics, JSON
+//!            counters, up-down counters, gauges, extremes, histograms; scopes: one end each, one pair of clock reads
+//!                │
+//! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop ─ Reporter
+//!            encoders: Prometheus text, OpenMetrics, JSON   ×   a string of the caller's, HTTP
 //! ```
 //!
 //! A writer adds to a cell that only its own thread writes, so an increment takes no lock and shares no cache line. A reader
 //! sums the slabs of all threads. Nothing ever zeroes a live cell, so any number of readers coexist.
+//!
+//! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
+//! operations, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! texts.
+//!
+//! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
 //!
 //! ```
 //! use musefs_telemetry::{Engine, Family, Label, encode::prometheus};

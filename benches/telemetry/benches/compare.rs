@@ -43,24 +43,24 @@ fn compare(criterion: &mut Criterion) {
     let prometheus_histogram =
         prometheus::Histogram::with_opts(prometheus::HistogramOpts::new("bench_h", "Bench."))
             .expect("a name");
-    let client: prometheus_client::metrics::counter::Counter = Default::default();
+    let client = prometheus_client::metrics::counter::Counter::<u64>::default();
     let calls: [(&str, &(dyn Fn(u64) + Sync)); 13] = [
         ("thread-local Cell", &|count| cell(&subjects, count)),
         ("AtomicU64", &|count| shared(&subjects, count)),
         ("musefs counter", &|count| counter(&subjects, count)),
         ("musefs labelled counter", &|count| {
-            labelled(&subjects, count)
+            labelled(&subjects, count);
         }),
         ("musefs counter of run time", &|count| {
-            dynamic(&subjects, count)
+            dynamic(&subjects, count);
         }),
         ("musefs histogram", &|count| histogram(&subjects, count)),
         ("musefs operation", &|count| op(&subjects, count)),
         ("metrics counter", &|count| {
-            (0..count).for_each(|_| black_box(&metrics_counter).increment(1))
+            (0..count).for_each(|_| black_box(&metrics_counter).increment(1));
         }),
         ("prometheus counter", &|count| {
-            (0..count).for_each(|_| black_box(&prometheus).inc())
+            (0..count).for_each(|_| black_box(&prometheus).inc());
         }),
         ("prometheus histogram", &|count| {
             (0..count).for_each(|_| black_box(&prometheus_histogram).observe(black_box(0.3)));
@@ -78,7 +78,7 @@ fn compare(criterion: &mut Criterion) {
         ("nothing", &|count| {
             (0..count).for_each(|value| {
                 black_box(value);
-            })
+            });
         }),
     ];
     let mut group = criterion.benchmark_group("event");

@@ -73,6 +73,10 @@ fn main() -> ExitCode {
         }
     }
     println!("a thread-local cell: {:.2} ns", least.cell[0]);
+    println!(
+        "our text: {:.0} ns, theirs: {:.0} ns",
+        least.our_text, least.foreign_text
+    );
     for (name, ratio, budget) in lines(&least) {
         let verdict = if ratio <= budget { "ok" } else { "MISSED" };
         println!("{name:<55} {ratio:5.2} of {budget:4.1} {verdict}");
