@@ -33,6 +33,7 @@
 //! let snapshot = engine.snapshot();
 //! let mut writer = prometheus::Writer::new(&mut text, &[]);
 //! writer.snapshot(&snapshot);
+//! # #[cfg(feature = "stats")]
 //! assert!(text.contains("shop_reads_total{source=\"disk\"} 3\n"));
 //! # Ok::<(), musefs_telemetry::DescribeError>(())
 //! ```
