@@ -107,15 +107,15 @@ heading "The core knows no kernel"
 core_knows_no_kernel
 
 heading "Lints"
-cargo clippy --locked --workspace --all-targets -- -D warnings
+cargo clippy --locked --all-targets -- -D warnings
 
 heading "Without jemalloc"
 cargo check --locked --package musefs-fuse --no-default-features
 
 heading "Documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 heading "Tests"
-cargo test --locked --workspace
+cargo test --locked
 
 heading "All checks passed"

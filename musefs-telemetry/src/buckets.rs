@@ -104,28 +104,45 @@ impl Buckets {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     first: u32,
-    last: u32,
     shift: u32,
+    /// How many buckets have a bound, which is the index of the one that has none.
+    bounds: usize,
 }
 
 impl Layout {
     pub(crate) const fn new(buckets: Buckets) -> Self {
         Self {
             first: buckets.first(),
-            last: buckets.last(),
             shift: buckets.shift(),
+            bounds: buckets.len() - 1,
         }
     }
 
     #[inline]
     pub(crate) const fn index(self, value: u64) -> usize {
-        let exponent = coarser(finest(value), self.shift);
-        if exponent > self.last {
-            (self.last - self.first) as usize + 1
+        let exponent = if self.shift == SCALE_MAX as u32 {
+            octave(value)
         } else {
-            exponent.saturating_sub(self.first) as usize
+            coarser(finest(value), self.shift)
+        };
+        let index = exponent.saturating_sub(self.first) as usize;
+        if index > self.bounds {
+            self.bounds
+        } else {
+            index
         }
     }
+}
+
+/// The smallest `i` with `value <= 2^i`.
+#[inline]
+const fn octave(value: u64) -> u32 {
+    let below = value.saturating_sub(1);
+    // Above 2^63 there is one answer; below it, the lowest bit stands for the value 1, whose octave is 0.
+    if below >= 1 << 63 {
+        return 64;
+    }
+    (below << 1 | 1).ilog2()
 }
 
 /// The exponent index at a scale that is `shift` coarser than the finest. Rounding up keeps bounds inclusive.

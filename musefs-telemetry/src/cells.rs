@@ -17,7 +17,7 @@ pub(crate) use slab::Span;
 #[cfg(not(loom))]
 mod own;
 #[cfg(not(loom))]
-pub(crate) use own::{Slot, read_spans};
+pub(crate) use own::{Single, Slot, read_spans};
 
 #[cfg(all(test, loom))]
 mod model;

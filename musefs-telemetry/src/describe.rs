@@ -5,15 +5,17 @@
 //! is refused by the compiler and a metric of run time by an error, for the same reasons.
 
 mod fault;
+#[cfg(feature = "stats")]
 mod intern;
 mod sets;
 
 pub(crate) use fault::is_name;
 pub use fault::{DescribeError, Fault};
+#[cfg(feature = "stats")]
 pub(crate) use intern::intern;
 pub use sets::{
     AttributeEnum, AttributeSet, AttributesDescriptor, ClosedSet, MetricsDescriptor, MetricsField,
-    SeriesKey, assert_attributes, assert_set,
+    SeriesKey, assert_attributes, assert_base, assert_set,
 };
 
 use crate::buckets::Buckets;
@@ -46,6 +48,7 @@ impl Kind {
     }
 
     /// How many numbers one series of it holds.
+    #[cfg(feature = "stats")]
     pub(crate) const fn stride(self) -> usize {
         match self {
             Self::Counter | Self::Gauge => 1,
@@ -244,6 +247,7 @@ impl Family {
     }
 
     /// How many numbers all its series hold.
+    #[cfg(feature = "stats")]
     pub(crate) const fn value_count(&self) -> usize {
         self.series_count() * self.kind.stride()
     }

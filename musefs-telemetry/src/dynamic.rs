@@ -354,29 +354,3 @@ impl Default for OpSite {
         Self::new()
     }
 }
-
-/// Stops the compiler when `base` cannot be the name of an operation.
-///
-/// # Panics
-/// As said: while compiling.
-pub const fn assert_base(base: &str) {
-    assert!(
-        is_name(base),
-        "a name is lower case letters, digits and `_`, a letter first"
-    );
-}
-
-/// The operation of a literal name. `register_op!("base")` is an `Option<&'static DynOp>` of the engine of the process, looked up
-/// once for each call site; `register_op!(engine, "base")` is a `Result<DynOp, DescribeError>` of that engine.
-#[macro_export]
-macro_rules! register_op {
-    ($base:literal) => {{
-        const _: () = $crate::dynamic::assert_base($base);
-        static SITE: $crate::dynamic::OpSite = $crate::dynamic::OpSite::new();
-        SITE.get($base)
-    }};
-    ($engine:expr, $base:literal) => {{
-        const _: () = $crate::dynamic::assert_base($base);
-        $engine.register_op($base)
-    }};
-}

@@ -56,6 +56,31 @@ impl<K> Histograms<K> {
     }
 }
 
+impl<K> Histograms<K> {
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    pub(crate) fn keep_exemplar(&self, series: usize, value: u64, request_id: u64, wall_ms: u64) {
+        let exemplar = Exemplar {
+            request_id,
+            value,
+            wall_ms,
+        };
+        self.exemplars.keep(series, exemplar);
+    }
+
+    /// What one value adds to the cells: one to its bucket, itself to the sum.
+    #[inline]
+    pub(crate) fn amounts(&self, series: usize, value: u64) -> [(usize, u64); 2] {
+        let first = series * self.stride;
+        [
+            (first + self.layout.index(value), 1),
+            (first + self.stride - 1, value),
+        ]
+    }
+}
+
 impl<K: SeriesKey> Histograms<K> {
     /// Sorts `value` into its bucket of series `key`.
     ///
@@ -63,9 +88,7 @@ impl<K: SeriesKey> Histograms<K> {
     /// When the family has no such series.
     #[inline]
     pub fn record(&self, key: K, value: u64) {
-        let first = key.series() * self.stride;
-        self.slot.add(first + self.layout.index(value), 1);
-        self.slot.add(first + self.stride - 1, value);
+        self.slot.add_each(self.amounts(key.series(), value));
     }
 
     /// The same, and keeps `value` as the series' example of the request `request_id`. When another thread is just keeping
@@ -75,14 +98,7 @@ impl<K: SeriesKey> Histograms<K> {
     /// When the family has no such series.
     pub fn record_with_exemplar(&self, key: K, value: u64, request_id: u64, wall_ms: u64) {
         self.record(key, value);
-        self.exemplars.keep(
-            key.series(),
-            Exemplar {
-                request_id,
-                value,
-                wall_ms,
-            },
-        );
+        self.keep_exemplar(key.series(), value, request_id, wall_ms);
     }
 }
 

@@ -1,14 +1,23 @@
 //! Counters of about a nanosecond, described once, read by anybody.
 //!
 //! ```text
-//! describe   Family consts ──────── Engine: one namespace, clashes refused
+//! describe   Family consts, metric sets, label enums, names of run time ── Engine: one namespace, clashes refused, schema()
+//!                │
 //! record     cells: one slab of monotone u64 per thread, one writer each, plain load + store
-//! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop
-//!            encoders: Prometheus text, OpenMetrics, JSON
+//!            counters, up-down counters, gauges, extremes, histograms; scopes: one end each, one pair of clock reads
+//!                │
+//! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop ─ Reporter
+//!            encoders: Prometheus text, OpenMetrics, JSON   ×   a string of the caller's, HTTP
 //! ```
 //!
 //! A writer adds to a cell that only its own thread writes, so an increment takes no lock and shares no cache line. A reader
 //! sums the slabs of all threads. Nothing ever zeroes a live cell, so any number of readers coexist.
+//!
+//! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
+//! operations, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! texts.
+//!
+//! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
 //!
 //! ```
 //! use musefs_telemetry::{Engine, Family, Label, encode::prometheus};
@@ -24,6 +33,7 @@
 //! let snapshot = engine.snapshot();
 //! let mut writer = prometheus::Writer::new(&mut text, &[]);
 //! writer.snapshot(&snapshot);
+//! # #[cfg(feature = "stats")]
 //! assert!(text.contains("shop_reads_total{source=\"disk\"} 3\n"));
 //! # Ok::<(), musefs_telemetry::DescribeError>(())
 //! ```
@@ -31,20 +41,41 @@
 extern crate self as musefs_telemetry;
 
 mod buckets;
+// A model explores the cells alone.
+#[cfg(any(feature = "stats", loom))]
 pub mod cells;
 pub mod clock;
+#[cfg(feature = "stats")]
 pub mod cursor;
 pub mod describe;
+#[cfg(feature = "stats")]
 pub mod dynamic;
 pub mod encode;
+#[cfg(feature = "stats")]
 pub mod histograms;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "stats")]
 pub mod metrics;
+#[cfg(doctest)]
+mod refused;
+#[cfg(feature = "stats")]
 pub mod registry;
+#[cfg(feature = "stats")]
 pub mod report;
+#[cfg(feature = "stats")]
 mod schema;
+#[cfg(feature = "stats")]
 pub mod scope;
+#[cfg(feature = "stats")]
 pub mod snapshot;
+#[cfg(feature = "stats")]
 pub mod stats;
+
+#[cfg(not(feature = "stats"))]
+mod off;
+#[cfg(not(feature = "stats"))]
+pub use off::{cursor, dynamic, histograms, metrics, registry, report, scope, snapshot, stats};
 
 pub use cursor::{Batch, Cursor, Temporality};
 pub use describe::{

@@ -17,7 +17,7 @@ pub use guards::{InFlight, Sampled, SampledTimer};
 pub(crate) use observed::Observed;
 pub use observed::{ObserveCounters, ObserveGauges};
 
-use crate::cells::Slot;
+use crate::cells::{Single, Slot};
 use crate::describe::{AttributeSet, Instrument, Label, SeriesKey};
 use crate::registry::{Part, Source};
 
@@ -58,7 +58,7 @@ pub struct Gauges<K = usize> {
 
 /// The counter of a family without labels. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct Counter(pub(crate) Slot);
+pub struct Counter(pub(crate) Single);
 
 /// The up-down counter of a family without labels. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -92,13 +92,6 @@ impl<K> Counters<K> {
             slot,
             key: PhantomData,
         }
-    }
-}
-
-impl<K> Counters<K> {
-    #[inline]
-    pub(crate) fn add_at(&self, index: usize, amount: u64) {
-        self.slot.add(index, amount);
     }
 }
 
@@ -142,18 +135,18 @@ impl Counter {
     /// Counts one event.
     #[inline]
     pub fn increment(&self) {
-        self.0.add(0, 1);
+        self.0.add(1);
     }
 
     /// Counts `amount` events.
     #[inline]
     pub fn add(&self, amount: u64) {
-        self.0.add(0, amount);
+        self.0.add(amount);
     }
 
     /// What was counted so far, over all threads.
     pub fn value(&self) -> u64 {
-        self.0.value(0)
+        self.0.value()
     }
 }
 
@@ -256,7 +249,7 @@ impl MetricField for Counter {
     const LABELS: &'static [Label] = &[];
 
     fn attach(part: Part) -> Self {
-        Self(part.slot())
+        Self(Single::of(part.slot()))
     }
 }
 

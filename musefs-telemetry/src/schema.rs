@@ -1,48 +1,72 @@
 //! The catalogue as JSON: every family of an engine, whenever it was declared.
 
-use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 use crate::describe::{Family, Instrument, Kind};
+use crate::encode::json::push_string;
 use crate::registry::Engine;
 
 impl Engine {
-    /// What this engine measures: attributes of the instance, and of each family its name, type, instrument, unit, help,
-    /// stability, labels with all their values, and buckets.
-    pub fn schema(&self) -> Value {
+    /// What this engine measures, as one JSON object: attributes of the instance, and of each family its name, type,
+    /// instrument, unit, help, stability, labels with all their values, number of series, and buckets.
+    pub fn schema(&self) -> String {
         let table = self.table();
-        let families = table
-            .entries
-            .iter()
-            .map(|entry| family(entry.family, entry.instrument));
-        let attributes = self.attributes().iter();
-        json!({
-            "attributes": attributes.map(|(name, _)| name).collect::<Vec<_>>(),
-            "families": families.collect::<Vec<_>>(),
-        })
+        let mut text = String::from("{\"attributes\":");
+        push_list(&mut text, self.attributes(), |text, (name, _)| {
+            push_string(text, name);
+        });
+        text.push_str(",\"families\":");
+        push_list(&mut text, &table.entries, |text, entry| {
+            push_family(text, entry.family, entry.instrument);
+        });
+        text.push_str("}\n");
+        text
     }
 }
 
-fn family(family: &Family, instrument: Instrument) -> Value {
-    let labels = family.labels.iter();
-    let mut described = json!({
-        "name": family.name,
-        "type": family.kind.as_str(),
-        "instrument": instrument.as_str(),
-        "unit": family.unit.as_str(),
-        "help": family.help,
-        "stability": family.stability.as_str(),
-        "labels": labels
-            .map(|label| json!({"name": label.name, "values": label.values}))
-            .collect::<Vec<_>>(),
-        "series": family.series_count(),
-    });
-    if let Kind::Histogram(buckets) = family.kind {
-        described["buckets"] = json!({
-            "scale": buckets.scale,
-            "min": buckets.min,
-            "max": buckets.max,
-            "count": buckets.len(),
-        });
+fn push_family(text: &mut String, family: &Family, instrument: Instrument) {
+    let pairs = [
+        ("{\"name\":", family.name),
+        (",\"type\":", family.kind.as_str()),
+        (",\"instrument\":", instrument.as_str()),
+        (",\"unit\":", family.unit.as_str()),
+        (",\"help\":", family.help),
+        (",\"stability\":", family.stability.as_str()),
+    ];
+    for (key, value) in pairs {
+        text.push_str(key);
+        push_string(text, value);
     }
-    described
+    text.push_str(",\"labels\":");
+    push_list(text, family.labels, |text, label| {
+        text.push_str("{\"name\":");
+        push_string(text, label.name);
+        text.push_str(",\"values\":");
+        push_list(text, label.values, |text, value| push_string(text, value));
+        text.push('}');
+    });
+    let series = family.series_count();
+    let buckets = match family.kind {
+        Kind::Histogram(buckets) => format!(
+            ",\"buckets\":{{\"scale\":{},\"min\":{},\"max\":{},\"count\":{}}}",
+            buckets.scale,
+            buckets.min,
+            buckets.max,
+            buckets.len()
+        ),
+        _ => String::new(),
+    };
+    write!(text, ",\"series\":{series}{buckets}}}")
+        .expect("a String takes whatever is written to it");
+}
+
+fn push_list<T>(text: &mut String, items: &[T], push: impl Fn(&mut String, &T)) {
+    text.push('[');
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        push(text, item);
+    }
+    text.push(']');
 }

@@ -53,6 +53,10 @@ fn add(index: usize, amount: u64) -> u64 {
 #[cold]
 #[inline(never)]
 fn add_without_slab(index: usize, amount: u64) -> u64 {
+    // The second of several amounts finds the slab that the first one took.
+    if !CELLS.get().is_null() {
+        return add(index, amount);
+    }
     let adopted = OWNER.try_with(|owner| {
         let slab = directory().adopt()?;
         CELLS.set(slab.cells().as_ptr());
@@ -123,6 +127,45 @@ impl Slot {
         add(self.start + offset, amount)
     }
 
+    /// Adds to several cells at the price of finding this thread's slab once.
+    ///
+    /// # Panics
+    /// When the slot lacks one of the cells.
+    #[inline]
+    pub(crate) fn add_each<const N: usize>(&self, amounts: [(usize, u64); N]) {
+        for (offset, _) in amounts {
+            if offset >= self.len {
+                no_such_series(offset, self.len);
+            }
+        }
+        let cells = CELLS.get();
+        if cells.is_null() {
+            for (offset, amount) in amounts {
+                add_without_slab(self.start + offset, amount);
+            }
+            return;
+        }
+        for (offset, amount) in amounts {
+            // SAFETY: as in `add`.
+            #[expect(unsafe_code, reason = "the indexed accesses of a record")]
+            let cell = unsafe { &*cells.add(self.start + offset) };
+            add_to_own(cell, amount);
+        }
+    }
+
+    /// The cells from the first of this slot to the last of `other`, which were taken together.
+    pub(crate) fn joined(&self, other: &Self) -> Self {
+        assert!(
+            Arc::ptr_eq(&self.run, &other.run) && self.start <= other.start,
+            "slots of one run, in order"
+        );
+        Self {
+            start: self.start,
+            len: other.start + other.len - self.start,
+            run: Arc::clone(&self.run),
+        }
+    }
+
     /// The value of cell `offset` over all threads.
     pub(crate) fn value(&self, offset: usize) -> u64 {
         let mut value = [0];
@@ -146,6 +189,29 @@ impl Slot {
             target,
             len: self.len,
         }
+    }
+}
+
+/// A slot that is known to have a cell, so that adding to the first one checks nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Single(Slot);
+
+impl Single {
+    /// The first cell of `slot`.
+    pub(crate) fn of(slot: Slot) -> Self {
+        assert!(slot.len > 0, "a family has at least one series");
+        Self(slot)
+    }
+
+    /// Adds `amount`, wrapping, and returns what this thread had counted before.
+    #[inline]
+    pub(crate) fn add(&self, amount: u64) -> u64 {
+        add(self.0.start, amount)
+    }
+
+    /// The value over all threads.
+    pub(crate) fn value(&self) -> u64 {
+        self.0.value(0)
     }
 }
 

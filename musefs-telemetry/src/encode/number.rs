@@ -15,11 +15,14 @@ fn push_digits(into: &mut String, mut value: u64, digits_min: usize) {
         value /= 10;
     }
     at = at.min(digits.len() - digits_min);
-    into.extend(digits[at..].iter().map(|&digit| char::from(digit)));
+    into.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
 }
 
 /// Appends `value / 10^decimals` without needless zeros.
 pub(super) fn push_scaled(into: &mut String, value: u64, decimals: u32) {
+    if decimals == 0 {
+        return push_u64(into, value);
+    }
     let one = 10_u64.pow(decimals);
     push_digits(into, value / one, 1);
     let fraction = value % one;

@@ -6,10 +6,16 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::number::{push_scaled, push_scaled_signed, push_u64};
-use super::{Extra, Labels, push_label};
+use super::push_label;
+#[cfg(feature = "stats")]
+use super::{
+    Extra, Labels,
+    number::{push_scaled, push_scaled_signed, push_u64},
+};
 use crate::describe::Family;
-use crate::snapshot::{Metric, Snapshot, Value};
+use crate::snapshot::Snapshot;
+#[cfg(feature = "stats")]
+use crate::snapshot::{Metric, Value};
 
 /// The media type of the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -84,6 +90,15 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// A family that there is not.
+    #[cfg(not(feature = "stats"))]
+    pub fn metric(&mut self, metric: &crate::snapshot::Metric) {
+        match *metric {}
+    }
+}
+
+#[cfg(feature = "stats")]
+impl Writer<'_> {
     /// A family and its series, in its base unit.
     pub fn metric(&mut self, metric: &Metric<'_>) {
         self.header(metric.family());

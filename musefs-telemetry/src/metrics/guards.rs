@@ -68,7 +68,7 @@ impl SampledTimer {
     /// Begins a pass, which ends when the guard is dropped.
     #[inline]
     pub fn start(&self) -> Sampled<'_> {
-        let before = self.passes.0.add(0, 1);
+        let before = self.passes.0.add(1);
         Sampled {
             started: (before & self.mask == 0).then(|| (self, self.clock.now_ns())),
         }

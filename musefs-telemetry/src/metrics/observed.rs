@@ -1,7 +1,7 @@
 //! Values that nobody writes: a callback tells them when somebody reads.
 //!
-//! A callback runs on the reader's thread, outside of all locks of the engine, so it may count and may even read the engine.
-//! One that panics leaves the value as it was.
+//! A callback runs on the reader's thread, outside of all locks of the engine, so it may count. It must not read its own
+//! engine, which would call it again. One that panics leaves the value as it was.
 
 use std::fmt;
 use std::marker::PhantomData;

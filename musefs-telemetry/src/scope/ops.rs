@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{Completion, Ctx, Finished, Scope};
 use crate::buckets::Buckets;
+use crate::cells::Slot;
 use crate::clock::Clock;
 use crate::describe::{
     AttributeEnum, DescribeError, Family, Instrument, Kind, Label, Unit, intern,
@@ -44,8 +45,11 @@ impl Failures for Failure {
 /// Counts, errors and durations of the operations `O`, whose failures are told apart as `E`.
 #[derive(Debug)]
 pub struct Ops<O, E = Failure> {
+    /// The cells of counts, errors and durations, one after the other.
+    cells: Slot,
     counts: Counters<O>,
-    errors: Counters,
+    errors_at: usize,
+    durations_at: usize,
     durations: Histograms,
     clock: Arc<dyn Clock>,
     /// Operations that took at least so long leave an example in the histogram.
@@ -88,12 +92,16 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
             (errors, Instrument::Counter),
             (durations, Instrument::Histogram),
         ])?;
-        let [counts, errors, durations] =
-            <[_; 3]>::try_from(parts).expect("one part for each family");
+        let [counts, _, durations] = <[_; 3]>::try_from(parts).expect("one part for each family");
+        let durations = Histograms::from_part(durations);
+        let counts = counts.slot();
+        let errors_at = O::VALUES.len();
         Ok(Self {
-            counts: Counters::new(counts.slot()),
-            errors: Counters::new(errors.slot()),
-            durations: Histograms::from_part(durations),
+            cells: counts.joined(durations.slot()),
+            counts: Counters::new(counts),
+            errors_at,
+            durations_at: errors_at * (1 + E::VALUES.len()),
+            durations,
             clock: Arc::clone(engine.clock()),
             slow_ns: AtomicU64::new(u64::MAX),
             failures: std::marker::PhantomData,
@@ -124,8 +132,14 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
     /// Counts an operation that was timed elsewhere.
     #[inline]
     pub fn record_op(&self, operation: O, duration_ns: u64, completion: Completion) {
-        self.count_end(operation, completion);
-        self.durations.record(operation.position(), duration_ns);
+        let index = operation.position();
+        let [bucket, sum] = self.durations.amounts(index, duration_ns);
+        self.cells.add_each([
+            (index, 1),
+            (self.durations_at + bucket.0, bucket.1),
+            (self.durations_at + sum.0, sum.1),
+        ]);
+        self.count_failure(index, completion);
     }
 
     /// From here on, operations with a request that took at least so long leave an example in the histogram.
@@ -134,27 +148,24 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
     }
 
     #[inline]
-    fn count_end(&self, operation: O, completion: Completion) {
-        let index = operation.position();
-        self.counts.add_at(index, 1);
+    fn count_failure(&self, index: usize, completion: Completion) {
         if let Some(failure) = E::of(completion) {
-            self.errors
-                .increment(index * E::VALUES.len() + failure.position());
+            let series = index * E::VALUES.len() + failure.position();
+            self.cells.add(self.errors_at + series, 1);
         }
     }
 
     pub(super) fn count(&self, finished: &Finished<O>) {
         let (operation, duration_ns) = (finished.operation, finished.duration_ns);
+        self.record_op(operation, duration_ns, finished.completion);
         let slow = duration_ns >= self.slow_ns.load(Relaxed) && finished.ctx.request_id != 0;
-        if !slow {
-            return self.record_op(operation, duration_ns, finished.completion);
+        if slow {
+            self.durations.keep_exemplar(
+                operation.position(),
+                duration_ns,
+                finished.ctx.request_id,
+                self.clock.wall_ms(),
+            );
         }
-        self.count_end(operation, finished.completion);
-        self.durations.record_with_exemplar(
-            operation.position(),
-            duration_ns,
-            finished.ctx.request_id,
-            self.clock.wall_ms(),
-        );
     }
 }

@@ -1,0 +1,226 @@
+//! Operations that nobody counts, for requests that nobody remembers.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::buckets::Buckets;
+use crate::describe::{AttributeEnum, DescribeError, SeriesKey};
+use crate::registry::Engine;
+
+/// The most tiers that a scope keeps.
+pub const TIERS_MAX: usize = 8;
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// It did what it was asked to.
+    Ok,
+    /// It failed with this error number.
+    Errno(i32),
+    /// Nobody finished it.
+    Cancelled,
+    /// It was left by a panic.
+    Panicked,
+}
+
+/// How a tier answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It had what was asked for.
+    Hit,
+    /// It had not.
+    Miss,
+    /// It did its part.
+    Ok,
+    /// It failed.
+    Error,
+    /// Nobody said.
+    Cancelled,
+}
+
+/// A label whose values are the ways in which an operation can fail.
+pub trait Failures: AttributeEnum {
+    /// The value for `completion`; `None` when that is no failure.
+    fn of(completion: Completion) -> Option<Self>;
+}
+
+/// The ways to fail, for those who do not tell error numbers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, crate::AttributeEnum)]
+pub enum Failure {
+    /// With an error number.
+    Errno,
+    /// Nobody finished it.
+    Cancelled,
+    /// A panic left it.
+    Panicked,
+}
+
+impl Failures for Failure {
+    fn of(_: Completion) -> Option<Self> {
+        None
+    }
+}
+
+empty! {
+    /// No counts of operations.
+    Ops<O, E = Failure>
+}
+empty! {
+    /// Nothing is known of it.
+    Finished<O>
+}
+
+/// An operation under way.
+#[derive(Debug)]
+pub struct Scope<O, E, P>(PhantomData<fn(O, E, P)>);
+
+/// A part of an operation.
+#[derive(Debug)]
+pub struct Tier<'a>(PhantomData<&'a mut ()>);
+
+impl<O: AttributeEnum + SeriesKey, E: Failures> Ops<O, E> {
+    /// Declares nothing.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn declare(_: &Engine, _: &str, _: Buckets) -> Result<Self, DescribeError> {
+        Ok(Self(PhantomData))
+    }
+
+    calls! {
+        /// 0.
+        fn total(&self, operation: O) -> u64 = 0;
+    }
+}
+
+impl<O: AttributeEnum, E: Failures> Ops<O, E> {
+    calls! {
+        /// Nothing.
+        fn scope(&self, operation: O) -> Scope<O, E, &Self> = Scope(PhantomData);
+        /// Does nothing.
+        fn record_op(&self, operation: O, duration_ns: u64, completion: Completion);
+        /// Does nothing.
+        fn set_slow_ns(&self, slow_ns: u64);
+    }
+
+    /// Nothing.
+    #[inline]
+    pub fn scope_owned(self: &Arc<Self>, _: O) -> Scope<O, E, Arc<Self>> {
+        Scope(PhantomData)
+    }
+}
+
+impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P> {
+    /// Nothing.
+    #[inline]
+    pub fn begin(_: P, _: O, _: Ctx) -> Self {
+        Self(PhantomData)
+    }
+
+    /// Nobody.
+    pub fn ctx(&self) -> Ctx {
+        Ctx
+    }
+
+    /// Nothing.
+    #[inline]
+    pub fn tier(&mut self, _: &'static str) -> Tier<'_> {
+        Tier(PhantomData)
+    }
+
+    /// Nothing.
+    #[inline]
+    pub fn finish(self, _: Completion) -> Finished<O> {
+        Finished::empty()
+    }
+}
+
+impl Tier<'_> {
+    /// The same.
+    #[inline]
+    pub fn timed(self) -> Self {
+        self
+    }
+
+    /// The same.
+    #[inline]
+    pub fn fallback(self) -> Self {
+        self
+    }
+
+    /// Does nothing.
+    #[inline]
+    pub fn finish(self, _: Outcome) {}
+}
+
+/// Nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ctx;
+
+/// A thread at work for nobody.
+#[derive(Debug)]
+pub struct Entered(PhantomData<*const ()>);
+
+impl Ctx {
+    /// Nobody.
+    pub const BACKGROUND: Self = Self;
+
+    /// Nobody.
+    pub fn request(_: u32, _: u64) -> Self {
+        Self
+    }
+
+    /// Nobody.
+    pub fn next(_: u32) -> Self {
+        Self
+    }
+
+    /// The same.
+    pub fn triggers(self) -> Self {
+        self
+    }
+
+    /// The same.
+    pub fn follows(self, _: Self) -> Self {
+        self
+    }
+
+    /// Nobody.
+    pub fn current() -> Self {
+        Self
+    }
+
+    /// Nothing.
+    #[inline]
+    pub fn enter(self) -> Entered {
+        Entered(PhantomData)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future as it is.
+    #[derive(Debug)]
+    pub struct WithRequestId<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> WithRequestId<F> {
+    /// `future`.
+    pub fn new(_: Ctx, future: F) -> Self {
+        Self { future }
+    }
+}
+
+impl<F: Future> Future for WithRequestId<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(context)
+    }
+}

@@ -1,0 +1,25 @@
+use super::dynamic::{DynCounter, DynGauge, DynHistogram, DynOp, OpSite};
+use super::metrics::{
+    Counter, Counters, Gauge, InFlight, MinMaxSumCount, SampledTimer, UpDownCounter,
+};
+use super::scope::{Ctx, Failure, Ops, Scope, Tier};
+use super::snapshot::Snapshot;
+use super::stats::Stats;
+use crate::{Cursor, Engine, Histogram};
+
+#[test]
+fn every_type_is_empty() {
+    let sizes = [
+        size_of::<(Engine, Counter, Counters, Gauge, UpDownCounter, InFlight)>(),
+        size_of::<(Histogram, MinMaxSumCount, SampledTimer, Snapshot, Cursor)>(),
+        size_of::<(DynCounter, DynGauge, DynHistogram, DynOp, OpSite)>(),
+        size_of::<(
+            Ops<Failure>,
+            Scope<Failure, Failure, &Ops<Failure>>,
+            Tier<'_>,
+            Ctx,
+        )>(),
+        size_of::<Stats<Failure, (), ()>>(),
+    ];
+    assert_eq!(sizes, [0; 5]);
+}

@@ -1,0 +1,88 @@
+//! What allocates: nothing that counts, and after the first time nothing that reads or writes a text.
+
+#![cfg(feature = "stats")]
+#![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use musefs_telemetry::encode::{json, openmetrics, prometheus};
+use musefs_telemetry::scope::Completion;
+use musefs_telemetry::{AttributeEnum, Buckets, Engine, Ops, Outcome, Snapshot, Temporality};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many allocations `work` makes on this thread.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[derive(Clone, Copy, AttributeEnum)]
+enum Op {
+    Read,
+    Open,
+}
+
+#[test]
+fn nothing_allocates_after_the_first_time() {
+    let engine = Engine::builder()
+        .attribute("mount", "a\"b")
+        .build()
+        .unwrap();
+    let counter = engine.register_counter("seen_total", "Seen.").unwrap();
+    let ops =
+        Ops::<Op>::declare(&engine, "shop", Buckets::powers_of_two(1 << 10, 1 << 30)).unwrap();
+    counter.increment();
+    let counting = allocations(|| {
+        counter.add(3);
+        ops.record_op(Op::Open, 5_000, Completion::Errno(2));
+        let mut scope = ops.scope(Op::Read);
+        scope.tier("store").timed().finish(Outcome::Hit);
+        scope.finish(Completion::Ok);
+    });
+    assert_eq!(counting, 0);
+
+    let mut snapshot = Snapshot::default();
+    let mut cursor = engine.cursor(Temporality::Delta).sparse();
+    let mut texts = [const { String::new() }; 3];
+    let mut read = || {
+        engine.snapshot_into(&mut snapshot);
+        texts.iter_mut().for_each(String::clear);
+        let [classic, open, machine] = &mut texts;
+        let attributes = engine.attributes();
+        prometheus::Writer::new(classic, attributes).snapshot(&snapshot);
+        openmetrics::encode(open, &snapshot, attributes);
+        json::encode(machine, &snapshot, attributes);
+        let batch = cursor.batch();
+        let _ = batch.is_empty();
+        batch.commit();
+    };
+    // The second time finds the memory of both buffers that a cursor swaps.
+    read();
+    read();
+    counter.increment();
+    assert_eq!(allocations(read), 0);
+}
