@@ -485,13 +485,18 @@ impl Musefs {
             Some(stores) => self.stores.replace(stores, published.inode_base),
             None => self.stores.rebase(published.inode_base),
         }
-        let files: HashSet<TrackId> = published.tree.tracks().collect();
+        let before: HashMap<TrackId, Inode> = self.tree.load().tracks().collect();
+        let same: HashSet<TrackId> = published
+            .tree
+            .tracks()
+            .filter(|(track, inode)| before.get(track) == Some(inode))
+            .map(|(track, _)| track)
+            .collect();
         self.roots.store(Arc::new(published.roots));
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
-        // Tracks of another store are other tracks, whatever their numbers.
-        self.dark
-            .retain(|track| !replaced && files.contains(&track));
+        // What was wrong is known of the version that was tried, and tracks of another store are other tracks.
+        self.dark.retain(|track| !replaced && same.contains(&track));
         self.generation.fetch_add(1, Relaxed);
     }
 

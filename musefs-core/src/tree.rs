@@ -181,10 +181,10 @@ impl Tree {
         self.records.len()
     }
 
-    /// The tracks of all files, in no particular order.
-    pub fn tracks(&self) -> impl Iterator<Item = TrackId> {
+    /// The tracks of all files with the inode of each, in no particular order.
+    pub fn tracks(&self) -> impl Iterator<Item = (TrackId, Inode)> {
         self.records.iter().filter_map(|record| match record.kind {
-            RecordKind::File { track, .. } => Some(track),
+            RecordKind::File { track, .. } => Some((track, record.inode)),
             RecordKind::Directory { .. } => None,
         })
     }

@@ -598,7 +598,7 @@ impl Filesystem for Adapter {
                 free,
                 free,
                 files,
-                0,
+                files,
                 BLOCK_BYTES,
                 NAME_BYTES_MAX,
                 BLOCK_BYTES,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use musefs_core::template::DEFAULT_TEMPLATE;
 
@@ -56,13 +57,13 @@ pub struct ScanArgs {
     #[arg(long, value_name = "N", env = "MUSEFS_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Read every file, also those that have not changed since the last scan
-    #[arg(long, env = "MUSEFS_FORCE")]
+    #[arg(long, env = "MUSEFS_FORCE", value_parser = FalseyValueParser::new())]
     pub force: bool,
     /// Follow symbolic links
-    #[arg(long, env = "MUSEFS_FOLLOW_SYMLINKS")]
+    #[arg(long, env = "MUSEFS_FOLLOW_SYMLINKS", value_parser = FalseyValueParser::new())]
     pub follow_symlinks: bool,
     /// Print nothing but errors
-    #[arg(short, long, env = "MUSEFS_QUIET")]
+    #[arg(short, long, env = "MUSEFS_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
 }
 
@@ -96,7 +97,6 @@ pub struct MountArgs {
         long,
         value_name = "FIELD=VALUE",
         env = "MUSEFS_FALLBACK",
-        value_delimiter = ',',
         help_heading = "Tree"
     )]
     pub fallback: Vec<String>,
@@ -110,7 +110,7 @@ pub struct MountArgs {
     )]
     pub default_fallback: String,
     /// Leave out tracks that lack a field, unless it has a fallback of its own
-    #[arg(long, env = "MUSEFS_SKIP_ON_MISSING", help_heading = "Tree")]
+    #[arg(long, env = "MUSEFS_SKIP_ON_MISSING", value_parser = FalseyValueParser::new(), help_heading = "Tree")]
     pub skip_on_missing: bool,
     /// What the files hold
     #[arg(
@@ -122,11 +122,11 @@ pub struct MountArgs {
     )]
     pub mode: ModeArg,
     /// Print the tree and do not mount it
-    #[arg(long, env = "MUSEFS_DRY_RUN", help_heading = "Tree")]
+    #[arg(long, env = "MUSEFS_DRY_RUN", value_parser = FalseyValueParser::new(), help_heading = "Tree")]
     pub dry_run: bool,
 
     /// Let other users use the mount
-    #[arg(long, env = "MUSEFS_ALLOW_OTHER", help_heading = "Access")]
+    #[arg(long, env = "MUSEFS_ALLOW_OTHER", value_parser = FalseyValueParser::new(), help_heading = "Access")]
     pub allow_other: bool,
     /// Owner of all files: a name or a number [default: who mounts]
     #[arg(
@@ -151,7 +151,7 @@ pub struct MountArgs {
     #[arg(long, value_name = "OCTAL", env = "MUSEFS_DIR_MODE", default_value = "555", value_parser = octal, help_heading = "Access")]
     pub dir_mode: u16,
     /// Clean up the mountpoint that a killed musefs left behind, then mount
-    #[arg(long, env = "MUSEFS_REMOUNT", help_heading = "Access")]
+    #[arg(long, env = "MUSEFS_REMOUNT", value_parser = FalseyValueParser::new(), help_heading = "Access")]
     pub remount: bool,
 
     /// How long the kernel answers for names and attributes itself
@@ -226,10 +226,10 @@ pub struct MountArgs {
     #[arg(long, value_name = "NAME|off", env = "MUSEFS_METRICS_DIR", default_value = ".musefs-metrics", value_parser = metrics_directory, help_heading = "Metrics")]
     pub metrics_dir: MetricsDirectory,
     /// Leave the metrics directory out of listings; it is still there by name
-    #[arg(long, env = "MUSEFS_METRICS_HIDDEN", help_heading = "Metrics")]
+    #[arg(long, env = "MUSEFS_METRICS_HIDDEN", value_parser = FalseyValueParser::new(), help_heading = "Metrics")]
     pub metrics_hidden: bool,
     /// A label on every sample of metrics.prom; `mount`, the mountpoint, is there unless given
-    #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_delimiter = ',', value_parser = metrics_label, help_heading = "Metrics")]
+    #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_parser = metrics_label, help_heading = "Metrics")]
     pub metrics_label: Vec<(String, String)>,
 }
 

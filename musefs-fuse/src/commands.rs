@@ -14,6 +14,22 @@ pub struct Failure {
     pub code: u8,
 }
 
+impl std::fmt::Display for Failure {
+    /// The error and its causes, each once: some errors tell their cause themselves.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut told = String::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            if !told.contains(&cause) {
+                if !told.is_empty() {
+                    told.push_str(": ");
+                }
+                told.push_str(&cause);
+            }
+        }
+        formatter.write_str(&told)
+    }
+}
+
 impl Failure {
     fn usage(error: impl Into<anyhow::Error>) -> Self {
         Self {

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match commands::run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            writeln!(std::io::stderr(), "musefs: {:#}", failure.error).ok();
+            writeln!(std::io::stderr(), "musefs: {failure}").ok();
             ExitCode::from(failure.code)
         }
     }

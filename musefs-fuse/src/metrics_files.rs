@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
+use musefs_core::metrics::Metrics;
 use musefs_core::serve::Musefs;
 use musefs_core::telemetry::{
     AllocatorStats, FuseTelemetry, PassthroughTelemetry, Served, render_served,
 };
 use musefs_core::tree::Inode;
-use musefs_telemetry::Family;
+use musefs_telemetry::{AttributeEnum as _, Family, MetricSet};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
@@ -126,6 +127,28 @@ facts! {
     START_TIME "musefs_start_time_seconds" "When the mount was made, in seconds since the epoch."
     PARKED "musefs_requests_parked" "Requests waiting beyond the bound of the pool's queue."
     BUILD_INFO "musefs_build_info" "The program that serves the mount: always 1."
+}
+
+/// The names of the labels that samples of a mount have of themselves.
+pub fn own_labels() -> impl Iterator<Item = &'static str> {
+    use crate::metrics::{EdgeCounters, ErrorNumber, Operation};
+    let sets = [
+        <Metrics as MetricSet>::DESCRIPTOR,
+        <EdgeCounters as MetricSet>::DESCRIPTOR,
+    ];
+    let declared = sets
+        .into_iter()
+        .flat_map(|set| set.fields)
+        .flat_map(|family| family.labels);
+    let others = [
+        Operation::NAME,
+        ErrorNumber::NAME,
+        "le",
+        "quantile",
+        "version",
+        "features",
+    ];
+    declared.map(|label| label.name).chain(others)
 }
 
 impl MetricsFiles {

@@ -22,8 +22,14 @@ pub enum MountpointError {
     #[error("the mountpoint {} is not empty, and the mount would hide what is in it: give an empty directory", .0.display())]
     NotEmpty(PathBuf),
     /// Something is mounted there.
-    #[error("something is mounted at {} already: unmount it first with `{}`", .0.display(), unmount_hint(.0))]
+    #[error("something is mounted at {} already: give an empty directory where nothing is", .0.display())]
     AlreadyMounted(PathBuf),
+    /// A musefs is mounted there.
+    #[error(
+        "a musefs is mounted at {} already: unmount it with Ctrl-C or `umount '{}'` first, or give another directory",
+        .0.display(), .0.display()
+    )]
+    AlreadyMusefs(PathBuf),
     /// A filesystem whose process is gone.
     #[error(
         "{} is a dead mountpoint: the process that served it is gone. Add --remount to clean it up, or run `{}`",
@@ -117,8 +123,10 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
     let absolute = path
         .canonicalize()
         .map_err(|source| unusable(path, source))?;
-    if Mounts::of_this_process().at(&absolute).is_some() {
-        return Err(MountpointError::AlreadyMounted(absolute));
+    match Mounts::of_this_process().at(&absolute) {
+        Some(mount) if mount.is_musefs => return Err(MountpointError::AlreadyMusefs(absolute)),
+        Some(_) => return Err(MountpointError::AlreadyMounted(absolute)),
+        None => {}
     }
     let mut entries = std::fs::read_dir(&absolute).map_err(|source| unusable(path, source))?;
     if entries.next().is_some() {

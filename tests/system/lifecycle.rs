@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 
 use crate::support::library::{Library, ONE_SERVED};
 use crate::support::mount::{Mount, is_mounted};
@@ -22,7 +22,7 @@ fn a_mount_says_what_it_shows_and_where() {
     assert_eq!(
         outcome.text(),
         format!(
-            "musefs: 2 tracks at {}; Ctrl-C unmounts\n",
+            "musefs: {} has 2 tracks; Ctrl-C unmounts\n",
             mountpoint.display()
         )
     );
@@ -128,4 +128,26 @@ fn a_mountpoint_can_be_used_again_and_again() {
         assert!(mount.join(ONE_SERVED).exists());
         mount.stop().done();
     }
+}
+
+#[test]
+fn whoever_stops_listening_takes_nothing_from_the_mount() {
+    require_fuse!();
+    let library = Library::of_two();
+    let mut command = Mount::command(&library);
+    // Standard output and error that nobody reads any more.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    let served = library.mountpoint().join(ONE_SERVED);
+    eventually("it is mounted", || served.metadata().ok());
+    std::fs::remove_file(library.path().join("two.mp3")).ok();
+    std::fs::read_dir(library.mountpoint()).unwrap().count();
+    std::fs::read(&served).unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(!served.exists());
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use crate::support::audio::Sound;
 use crate::support::library::{Library, ONE, ONE_SERVED, TWO_SERVED};
 use crate::support::mount::Mount;
+use crate::support::process::musefs;
 use crate::support::{eventually, python};
 
 const GENERATION: &str = "musefs_refresh_generation";
@@ -174,5 +175,43 @@ fn a_store_that_is_replaced_is_taken_over() {
     assert_eq!(
         mount.metrics().value("musefs_refresh_gap_fallbacks_total"),
         1
+    );
+}
+
+#[test]
+fn a_file_that_was_just_edited_opens_before_the_next_poll() {
+    require_fuse!();
+    let library = Library::of_two();
+    // Far apart: only whoever needs the edit makes it seen.
+    let mut command = musefs(["mount", "--poll-interval-ms", "60000", "--db"]);
+    command.arg(library.db()).arg(library.mountpoint());
+    let mount = Mount::start(&mut command, &library.mountpoint()).unwrap();
+    mount.join(ONE_SERVED).metadata().unwrap();
+    library.set_tag("one.flac", "comment", "edited, under the same name");
+    let bytes = std::fs::read(mount.join(ONE_SERVED)).expect("no error shows of an edit");
+    let edited = b"edited, under the same name";
+    assert!(bytes.windows(edited.len()).any(|window| window == edited));
+}
+
+#[test]
+fn a_store_that_is_deleted_and_made_anew_while_mounted_is_whole() {
+    require_fuse!();
+    let library = Library::of_two();
+    let mount = Mount::new(&library);
+    edit(&mount, || library.set_tag("one.flac", "title", "Edited"));
+    std::fs::remove_file(library.db()).unwrap();
+    library.scan();
+    mount.metrics_when("the new store is taken over", |metrics| {
+        metrics.value("musefs_refresh_gap_fallbacks_total") == 1
+            && metrics.value("musefs_refresh_needs_rebuild") == 0
+    });
+    eventually("its tracks are served", || {
+        std::fs::read(mount.join(ONE_SERVED)).ok()
+    });
+    mount.stop().done();
+    let mount = Mount::new(&library);
+    assert!(
+        mount.join(ONE_SERVED).exists(),
+        "nothing was lost with the old one's log"
     );
 }

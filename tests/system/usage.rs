@@ -83,3 +83,21 @@ fn help_and_version_are_no_failure() {
         assert!(outcome.text().contains("musefs"), "{}", outcome.text());
     }
 }
+
+#[test]
+fn a_metrics_label_that_would_stand_twice_is_refused() {
+    require_fuse!();
+    for arguments in [
+        &["--metrics-label", "op=mine"][..],
+        &["--metrics-label", "a=1", "--metrics-label", "a=2"],
+    ] {
+        let library = Library::of_one();
+        let outcome = run(Mount::command(&library).args(arguments));
+        assert_eq!(outcome.code, Some(64), "{outcome:?}");
+        assert!(
+            outcome.stderr.contains("--metrics-label"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}

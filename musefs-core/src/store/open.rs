@@ -60,6 +60,7 @@ impl Store {
             if directory.is_some_and(|directory| !directory.is_dir()) {
                 return Err(StoreError::DirectoryMissing { path: path.into() });
             }
+            remove_log_of_deleted_store(path)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let database = connect(path, path, flags, busy_timeout)?;
@@ -106,6 +107,7 @@ fn is_refusal(error: &StoreError) -> bool {
 
 fn open_writable(path: &Path, busy_timeout: Duration) -> Result<Store, StoreError> {
     let database = connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy_timeout)?;
+    leave_log_in_place(&database);
     let version = existing_version(&database)?;
     if database
         .connection()
@@ -118,6 +120,39 @@ fn open_writable(path: &Path, busy_timeout: Duration) -> Result<Store, StoreErro
         migrations::migrate(&database)?;
     }
     finish(database, false)
+}
+
+/// A store that was deleted by itself leaves its log and the log's index behind, which a mount may still use. A new store gets
+/// files of its own: with those of the old one, both would be lost.
+fn remove_log_of_deleted_store(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        match fs::remove_file(Path::new(&beside)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::from_io(path, error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Has `SQLite` leave the write-ahead log where it is when the connection closes. The log is removed by its name, and when the
+/// store was deleted and made anew meanwhile, that is the log of another store.
+fn leave_log_in_place(database: &Database) {
+    let mut keep: std::ffi::c_int = 1;
+    // SAFETY: the connection is open for as long as `database` is borrowed, the name ends with a NUL, and this operation
+    // takes a pointer to an int that lives until the call returns.
+    #[expect(unsafe_code, reason = "file controls have no other interface")]
+    unsafe {
+        rusqlite::ffi::sqlite3_file_control(
+            database.connection().handle(),
+            c"main".as_ptr(),
+            rusqlite::ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut keep).cast(),
+        );
+    }
 }
 
 fn open_read_only(path: &Path, busy_timeout: Duration) -> Result<Store, StoreError> {

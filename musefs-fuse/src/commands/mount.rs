@@ -52,6 +52,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
+    let identity = options::identity(args, &mountpoint)?;
     let mut refresher = Refresher::open(&args.db, tree_config)?;
     let roots = refresher.roots()?;
     mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
@@ -92,7 +93,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     sweep_at_intervals(&dispatch);
     let metrics_files = Arc::new(MetricsFiles::new(
         options::directory_name(args),
-        options::identity(args, &mountpoint),
+        identity,
         Arc::clone(&musefs),
         Arc::clone(&dispatch),
     ));
@@ -112,32 +113,22 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let device = mountpoint::device_of(&mountpoint);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     let invalidator = Invalidator::start(session.notifier(), edge)?;
-    let stop_refresh = Arc::clone(musefs.turns());
     let interval = Duration::from_millis(args.poll_interval_ms);
-    {
-        let (musefs, stop) = (Arc::clone(&musefs), Arc::clone(&stop_refresh));
-        std::thread::Builder::new()
-            .name("musefs-refresh".into())
-            .spawn(move || {
-                refresher.run(&musefs, interval, &stop, |changes| {
-                    invalidator.tell(changes)
-                });
-            })?;
-    }
+    refresh_at_intervals(refresher, &musefs, interval, invalidator)?;
     watch_session(session, events)?;
     say(
         io::stdout(),
         format_args!(
-            "{} at {}; Ctrl-C unmounts",
-            report::told(&built),
-            mountpoint.display()
+            "{} has {}; Ctrl-C unmounts",
+            mountpoint.display(),
+            report::told(&built)
         ),
     );
 
     let served = wait_for_end(&ended, &mountpoint, device);
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
-        stop_refresh.ask_and_wait(deadline),
+        musefs.turns().ask_and_wait(deadline),
         space.stop(deadline),
         dispatch.stop(deadline),
     ];
@@ -149,6 +140,24 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         std::process::exit(served?.into());
     }
     served
+}
+
+fn refresh_at_intervals(
+    refresher: Refresher,
+    musefs: &Arc<Musefs>,
+    interval: Duration,
+    invalidator: Invalidator,
+) -> io::Result<()> {
+    let musefs = Arc::clone(musefs);
+    std::thread::Builder::new()
+        .name("musefs-refresh".into())
+        .spawn(move || {
+            let turns = Arc::clone(musefs.turns());
+            refresher.run(&musefs, interval, &turns, |changes| {
+                invalidator.tell(changes);
+            });
+        })?;
+    Ok(())
 }
 
 fn sweep_at_intervals(dispatch: &Arc<Dispatch>) {

@@ -1,5 +1,6 @@
 //! `musefs scan`: progress while it runs, a summary at the end.
 
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,9 +55,9 @@ impl Shown {
 
     fn line(&self, text: &str) {
         if self.plain {
-            eprintln!("{text}");
+            writeln!(io::stderr(), "{text}").ok();
         } else {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| writeln!(io::stderr(), "{text}").ok());
         }
     }
 }
@@ -135,21 +136,32 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     )?;
     shown.bar.finish_and_clear();
     for problem in &report.target_problems {
-        eprintln!("musefs: {problem}");
+        writeln!(io::stderr(), "musefs: {problem}").ok();
     }
     if !args.quiet {
-        print_summary(&report, &args.db);
+        // A reader that has seen enough, or a full disk, takes nothing from the scan.
+        print_summary(&report, &args.db, &mut io::stdout().lock()).ok();
+    }
+    let vanished = report.files_seen == 0 && report.missing > 0;
+    if vanished {
+        writeln!(
+            io::stderr(),
+            "musefs: not one audio file was found where there were {}: is the disk mounted? Their edits are kept; when the files \
+             are back, scan again",
+            report.missing
+        )
+        .ok();
     }
     Ok(if report.cancelled {
         EXIT_INTERRUPTED
-    } else if report.failed() > 0 || !report.target_problems.is_empty() {
+    } else if vanished || report.failed() > 0 || !report.target_problems.is_empty() {
         EXIT_SOME_FAILED
     } else {
         EXIT_DONE
     })
 }
 
-fn print_summary(report: &ScanReport, db: &Path) {
+fn print_summary(report: &ScanReport, db: &Path, out: &mut impl io::Write) -> io::Result<()> {
     let head = if report.cancelled {
         "Interrupted"
     } else {
@@ -161,7 +173,8 @@ fn print_summary(report: &ScanReport, db: &Path) {
     } else {
         HumanDuration(elapsed).to_string()
     };
-    println!(
+    writeln!(
+        out,
         "{head} {} audio files in {took}: {} new, {} changed, {} moved, {} unchanged, {} gone, {} failed",
         HumanCount(report.files_seen),
         HumanCount(report.added),
@@ -170,40 +183,48 @@ fn print_summary(report: &ScanReport, db: &Path) {
         HumanCount(report.unchanged),
         HumanCount(report.missing),
         HumanCount(report.failed()),
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "Read {} of {} files in {} reads",
         HumanBytes(report.scan_bytes_read),
         HumanCount(report.scan_opens),
         HumanCount(report.scan_preads),
-    );
+    )?;
     let failures = report
         .failures
         .iter()
         .map(|(failure, found)| (failure.as_str(), found));
-    print_occurrences("Failed", failures);
+    print_occurrences("Failed", failures, out)?;
     let warnings = report
         .warnings
         .iter()
         .map(|(warning, found)| (warning.as_str(), found));
-    print_occurrences("Noted", warnings);
+    print_occurrences("Noted", warnings, out)?;
     if report.cancelled {
-        println!(
+        writeln!(
+            out,
             "What was read is kept in {}; the next scan goes on from there",
             db.display()
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn print_occurrences<'a>(title: &str, found: impl Iterator<Item = (&'a str, &'a Occurrences)>) {
+fn print_occurrences<'a>(
+    title: &str,
+    found: impl Iterator<Item = (&'a str, &'a Occurrences)>,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
     for (name, occurrences) in found {
-        println!("{title}: {name} {}", HumanCount(occurrences.count));
+        writeln!(out, "{title}: {name} {}", HumanCount(occurrences.count))?;
         for place in occurrences.places.iter().take(PLACES_SHOWN_MAX) {
-            println!("  {}: {}", place.path.display(), place.detail);
+            writeln!(out, "  {}: {}", place.path.display(), place.detail)?;
         }
         let rest = occurrences.count.saturating_sub(PLACES_SHOWN_MAX as u64);
         if rest > 0 {
-            println!("  and {} more", HumanCount(rest));
+            writeln!(out, "  and {} more", HumanCount(rest))?;
         }
     }
+    Ok(())
 }

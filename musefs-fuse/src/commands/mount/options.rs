@@ -1,5 +1,6 @@
 //! From the flags of `musefs mount` to what the core and the edge are told. A value that makes no sense is wrong usage.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use nix::unistd::{Group, User};
 use crate::adapter::Appearance;
 use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
 use crate::commands::Failure;
-use crate::metrics_files::{DirectoryName, LINK_NAME};
+use crate::metrics_files::{self, DirectoryName, LINK_NAME};
 
 pub(super) fn mode(args: &MountArgs) -> Mode {
     match args.mode {
@@ -23,20 +24,7 @@ pub(super) fn mode(args: &MountArgs) -> Mode {
 
 pub(super) fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
     let template = Template::parse(&args.template).map_err(Failure::usage)?;
-    for unknown in template.unknown_fields() {
-        let nearest = unknown
-            .nearest
-            .map(|nearest| format!(" Did you mean `{nearest}`?"))
-            .unwrap_or_default();
-        let known: Vec<&str> = known_fields().collect();
-        eprintln!(
-            "musefs: warning: the template's field `{}` (column {}) is none of the known ones; only files with a tag of \
-             exactly that name have it.{nearest}\nKnown fields: {}",
-            unknown.name,
-            unknown.column,
-            known.join(" ")
-        );
-    }
+    warn_of_unknown_fields(&template);
     let mut fallbacks = Fallbacks::default();
     fallbacks.default.clone_from(&args.default_fallback);
     fallbacks.skip_on_missing = args.skip_on_missing;
@@ -57,6 +45,30 @@ pub(super) fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
     })
 }
 
+/// A name with a colon is that of a tag in a file, and nobody can know them all.
+fn warn_of_unknown_fields(template: &Template) {
+    let unknown: Vec<_> = template.unknown_fields();
+    let unknown = || unknown.iter().filter(|field| !field.name.contains(':'));
+    let mut stderr = std::io::stderr().lock();
+    for field in unknown() {
+        let nearest = field
+            .nearest
+            .map(|nearest| format!(" Did you mean `{nearest}`?"))
+            .unwrap_or_default();
+        writeln!(
+            stderr,
+            "musefs: warning: the template's field `{}` (column {}) is none of the known ones; only files with a tag of \
+             exactly that name have it.{nearest}",
+            field.name, field.column,
+        )
+        .ok();
+    }
+    if unknown().next().is_some() {
+        let known: Vec<&str> = known_fields().collect();
+        writeln!(stderr, "Known fields: {}", known.join(" ")).ok();
+    }
+}
+
 pub(super) fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
     match &args.metrics_dir {
         MetricsDirectory::Off => None,
@@ -68,12 +80,27 @@ pub(super) fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
 }
 
 /// The labels that tell this mount's samples from another's.
-pub(super) fn identity(args: &MountArgs, mountpoint: &Path) -> Vec<(String, String)> {
+pub(super) fn identity(
+    args: &MountArgs,
+    mountpoint: &Path,
+) -> Result<Vec<(String, String)>, Failure> {
     let mut labels = args.metrics_label.clone();
+    for (index, (key, _)) in labels.iter().enumerate() {
+        if labels[..index].iter().any(|(before, _)| before == key) {
+            return Err(Failure::usage(anyhow!(
+                "--metrics-label {key}: given twice"
+            )));
+        }
+        if metrics_files::own_labels().any(|own| own == key) {
+            return Err(Failure::usage(anyhow!(
+                "--metrics-label {key}: samples have a label of that name already; choose another"
+            )));
+        }
+    }
     if labels.iter().all(|(key, _)| key != "mount") {
         labels.insert(0, ("mount".into(), escaped(mountpoint)));
     }
-    labels
+    Ok(labels)
 }
 
 /// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.
