@@ -54,11 +54,10 @@ pub struct BuildReport {
 struct Identity {
     device: u64,
     inode: u64,
-    id: String,
 }
 
 impl Identity {
-    fn of(path: &Path, store: &Store) -> Result<Self, StoreError> {
+    fn of(path: &Path) -> Result<Self, StoreError> {
         let metadata = std::fs::metadata(path).map_err(|source| StoreError::Unreadable {
             path: path.to_path_buf(),
             source,
@@ -66,7 +65,6 @@ impl Identity {
         Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
-            id: store.id().to_owned(),
         })
     }
 }
@@ -123,7 +121,7 @@ impl Refresher {
     pub fn open(path: &Path, config: TreeConfig) -> Result<Self, StoreError> {
         let store = Store::open(path)?;
         Ok(Self {
-            identity: Identity::of(path, &store)?,
+            identity: Identity::of(path)?,
             config,
             path: path.to_path_buf(),
             inodes: DirectoryInodes::default(),
@@ -381,17 +379,13 @@ impl Refresher {
     }
 
     fn was_replaced(&self) -> Result<bool, StoreError> {
-        let metadata = std::fs::metadata(&self.path).map_err(|source| StoreError::Unreadable {
-            path: self.path.clone(),
-            source,
-        })?;
-        Ok((metadata.dev(), metadata.ino()) != (self.identity.device, self.identity.inode))
+        Ok(Identity::of(&self.path)? != self.identity)
     }
 
     /// Goes on with the store that is at the path now. No inode of the old one is used again.
     fn take_over(&mut self, musefs: &Musefs) -> Result<(), StoreError> {
         let store = Store::open(&self.path)?;
-        let identity = Identity::of(&self.path, &store)?;
+        let identity = Identity::of(&self.path)?;
         self.taken_over = Some(open_connections(&self.path, musefs.store_connections())?);
         musefs.note_gap();
         tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");

@@ -33,7 +33,7 @@ pub use backing::Attempt;
 pub use handles::{Handle, HandleId};
 pub use reader::ReadBuffer;
 
-use backing::Devices;
+use backing::{Devices, Opened};
 pub(crate) use resolve::layout_of;
 
 use cache::{HeaderCache, Resolved};
@@ -302,18 +302,14 @@ impl Musefs {
         &self,
         inode: Inode,
         resolved: Arc<Resolved>,
-        file: io::Result<std::fs::File>,
+        opened: io::Result<Opened>,
         attributes: Attributes,
     ) -> Option<HandleId> {
-        let unchanged = file.and_then(|file| {
-            let (stamp, _) = backing::stamp(&file, &self.metrics)?;
-            Ok(resolved.stamp.matches(&stamp).then_some(file))
-        });
-        let file = match unchanged {
-            Ok(Some(file)) => file,
+        let file = match opened {
+            Ok(opened) if resolved.stamp.matches(&opened.stamp) => opened.file,
             // Says nothing of the file.
             Err(error) if is_out_of_descriptors(&error) => return None,
-            Ok(None) | Err(_) => {
+            Ok(_) | Err(_) => {
                 self.cache.remove(inode);
                 return None;
             }
@@ -485,18 +481,24 @@ impl Musefs {
             Some(stores) => self.stores.replace(stores, published.inode_base),
             None => self.stores.rebase(published.inode_base),
         }
-        let before: HashMap<TrackId, Inode> = self.tree.load().tracks().collect();
-        let same: HashSet<TrackId> = published
-            .tree
-            .tracks()
-            .filter(|(track, inode)| before.get(track) == Some(inode))
-            .map(|(track, _)| track)
-            .collect();
+        let before = self.tree.load_full();
         self.roots.store(Arc::new(published.roots));
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
-        // What was wrong is known of the version that was tried, and tracks of another store are other tracks.
-        self.dark.retain(|track| !replaced && same.contains(&track));
+        if !self.dark.is_empty() {
+            // What was wrong is known of the version that was tried, and tracks of another store are other tracks.
+            let same: HashSet<TrackId> = if replaced {
+                HashSet::new()
+            } else {
+                let before: HashMap<TrackId, Inode> = before.tracks().collect();
+                let now = self.tree.load();
+                let same = now
+                    .tracks()
+                    .filter(|(track, inode)| before.get(track) == Some(inode));
+                same.map(|(track, _)| track).collect()
+            };
+            self.dark.retain(|track| same.contains(&track));
+        }
         self.generation.fetch_add(1, Relaxed);
     }
 

@@ -28,34 +28,49 @@ pub enum Attempt<T> {
 }
 
 /// Opens `path` for reading; may wait.
-pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<File> {
+pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<Opened> {
     metrics.backing_opens.increment();
     // A FIFO or a device under an audio file's name would otherwise wait for a writer.
     let file = File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
-    let kind = stat(&file, metrics)?.file_type();
-    if kind.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ))
+    Opened::look(file, metrics)
+}
+
+/// An open file, and what it looked like right after it was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub file: File,
+    pub stamp: Stamp,
+    pub device: u64,
+}
+
+impl Opened {
+    fn look(file: File, metrics: &Metrics) -> io::Result<Self> {
+        let metadata = stat(&file, metrics)?;
+        if !metadata.is_file() {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+            return Err(error);
+        }
+        Ok(Self {
+            stamp: Stamp::of(&metadata),
+            device: metadata.dev(),
+            file,
+        })
     }
 }
 
 /// Opens `path` when all of its directories are in the kernel's cache. To be used where the file's own device is known to
 /// open without waiting.
-pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<File>> {
+pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<Opened>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
         // Not cached; or a kernel (ENOSYS, EINVAL) or sandbox (EPERM) without this call.
         Err(Errno::AGAIN | Errno::NOSYS | Errno::INVAL | Errno::PERM) => Attempt::WouldBlock,
         Ok(file) => {
             metrics.backing_opens.increment();
-            Attempt::Done(Ok(File::from(file)))
+            Attempt::Done(Opened::look(File::from(file), metrics))
         }
         Err(error) => {
             metrics.backing_opens.increment();
@@ -65,15 +80,14 @@ pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<
 }
 
 /// Metadata of an open file.
-pub(super) fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
+fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
     metrics.backing_stats.increment();
     file.metadata()
 }
 
-/// The stamp of an open file, and its device.
-pub(super) fn stamp(file: &File, metrics: &Metrics) -> io::Result<(Stamp, u64)> {
-    let metadata = stat(file, metrics)?;
-    Ok((Stamp::of(&metadata), metadata.dev()))
+/// The stamp of an open file.
+pub(super) fn stamp(file: &File, metrics: &Metrics) -> io::Result<Stamp> {
+    Ok(Stamp::of(&stat(file, metrics)?))
 }
 
 /// Fills `into` from `offset`; may wait. A file that ends earlier gives a short count.
@@ -184,20 +198,14 @@ impl Devices {
     }
 }
 
-/// Asks `file`'s device whether it reads without waiting, with a read past the end, `len`; itself it may wait.
-pub(super) fn probe_device(
-    file: &File,
-    len: u64,
-    device: u64,
-    devices: &Devices,
-    metrics: &Metrics,
-) -> bool {
-    if let Some(known) = devices.reads_without_waiting(device) {
+/// Asks the file's device whether it reads without waiting, with a read past the end; itself it may wait.
+pub(super) fn probe_device(opened: &Opened, devices: &Devices, metrics: &Metrics) -> bool {
+    if let Some(known) = devices.reads_without_waiting(opened.device) {
         return known;
     }
-    let answer = read_cached(file, &mut [0], len, metrics);
+    let answer = read_cached(&opened.file, &mut [0], opened.stamp.size, metrics);
     let without_waiting = answer != Err(NotCached::Unsupported);
-    devices.learn(device, without_waiting);
+    devices.learn(opened.device, without_waiting);
     without_waiting
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -14,6 +15,8 @@ use crate::metrics::{DarkReason, Metrics};
 #[derive(Debug)]
 pub(super) struct DarkTracks {
     reasons: Mutex<HashMap<TrackId, DarkReason>>,
+    /// How many there are, for those who only ask whether there is one: every read does.
+    count: AtomicUsize,
     metrics: Metrics,
 }
 
@@ -29,6 +32,7 @@ impl DarkTracks {
     pub(super) fn new(metrics: &Metrics) -> Self {
         Self {
             reasons: Mutex::default(),
+            count: AtomicUsize::new(0),
             metrics: metrics.clone(),
         }
     }
@@ -42,7 +46,12 @@ impl DarkTracks {
         detail: &dyn std::fmt::Display,
     ) {
         self.metrics.backing_failures.increment(reason);
-        let before = self.reasons.lock().insert(track, reason);
+        let before = {
+            let mut reasons = self.reasons.lock();
+            let before = reasons.insert(track, reason);
+            self.count.store(reasons.len(), Relaxed);
+            before
+        };
         if before == Some(reason) {
             return;
         }
@@ -64,23 +73,31 @@ impl DarkTracks {
 
     /// Notes that `track` was served.
     pub(super) fn lighten(&self, track: TrackId) {
-        let mut reasons = self.reasons.lock();
-        if reasons.is_empty() {
+        if self.is_empty() {
             return;
         }
+        let mut reasons = self.reasons.lock();
         if let Some(reason) = reasons.remove(&track) {
             self.metrics.tracks_dark.add(reason, -1);
+            self.count.store(reasons.len(), Relaxed);
         }
     }
 
     /// Forgets every track for which `listed` says no.
     pub(super) fn retain(&self, listed: impl Fn(TrackId) -> bool) {
-        self.reasons.lock().retain(|&track, reason| {
+        let mut reasons = self.reasons.lock();
+        reasons.retain(|&track, reason| {
             let keep = listed(track);
             if !keep {
                 self.metrics.tracks_dark.add(*reason, -1);
             }
             keep
         });
+        self.count.store(reasons.len(), Relaxed);
+    }
+
+    /// Whether no track is dark.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
     }
 }

@@ -48,7 +48,7 @@ impl Musefs {
         track: TrackId,
     ) -> Result<(Arc<Resolved>, File), Error> {
         let generation = self.generation.load(Relaxed);
-        let Some(detail) = self.detail_of(inode, track)? else {
+        let Some((detail, layout)) = self.detail_of(inode, track)? else {
             // The store has moved on. The kernel asks for the name again when it hears so, and is answered from the tree
             // that is published meanwhile.
             self.await_refresh(generation);
@@ -58,13 +58,10 @@ impl Musefs {
         let root = roots.get(&detail.row.root).ok_or(Error::Stale)?;
         let path = backing::join(root, &detail.row.path);
         let stamp = detail.row.stamp;
-        let layout = layout_of(self.config.mode, &detail);
-        let file = backing::open(&path, &self.metrics)
+        let opened = backing::open(&path, &self.metrics)
             .map_err(|source| self.backing_error(track, &path, source))?;
-        let (found, device) = backing::stamp(&file, &self.metrics)
-            .map_err(|source| self.backing_error(track, &path, source))?;
-        let without_waiting =
-            backing::probe_device(&file, found.size, device, &self.devices, &self.metrics);
+        let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
+        let file = opened.file;
         let layout = self
             .with_small_ranges_inline(&layout, &file, stamp.size)
             .map_err(|source| self.backing_error(track, &path, source))?;
@@ -79,8 +76,12 @@ impl Musefs {
         Ok((Arc::new(resolved), file))
     }
 
-    /// What the store holds of `track`, if that still is what `inode` stands for.
-    fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<TrackDetail>, Error> {
+    /// What the store holds of `track` and the layout of that, if it still is what `inode` stands for.
+    fn detail_of(
+        &self,
+        inode: Inode,
+        track: TrackId,
+    ) -> Result<Option<(TrackDetail, Layout)>, Error> {
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
         let detail = store.track(track).map_err(Error::Store)?;
@@ -89,7 +90,8 @@ impl Musefs {
         else {
             return Ok(None);
         };
-        let served = layout_of(self.config.mode, &detail).len();
+        let layout = layout_of(self.config.mode, &detail);
+        let served = layout.len();
         let shown = detail.row.served_size;
         if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
             tracing::warn!(
@@ -101,7 +103,7 @@ impl Musefs {
                 store.record_served_sizes(&[size]).map_err(Error::Store)?;
             }
         }
-        Ok(Some(detail))
+        Ok(Some((detail, layout)))
     }
 
     /// Waits until a tree newer than `generation` is published, or for so long that none is to come.
@@ -179,7 +181,7 @@ impl Musefs {
 
     /// Whether `file` is still what `resolved` was made from; to be asked after its bytes were read.
     pub(super) fn check_stamp(&self, file: &File, resolved: &Resolved) -> Result<(), Error> {
-        let (stamp, _) = backing::stamp(file, &self.metrics)
+        let stamp = backing::stamp(file, &self.metrics)
             .map_err(|source| self.backing_error(resolved.track, &resolved.path, source))?;
         if resolved.stamp.matches(&stamp) {
             self.dark.lighten(resolved.track);
