@@ -57,6 +57,7 @@ pub mod histograms;
 pub mod http;
 #[cfg(feature = "stats")]
 pub mod metrics;
+mod outcome;
 #[cfg(doctest)]
 mod refused;
 #[cfg(feature = "stats")]

@@ -10,40 +10,11 @@ mod ops;
 use std::ops::Deref;
 
 pub use context::{Ctx, Entered, WithRequestId};
-pub use ops::{Failure, Failures, Ops};
+pub use ops::Ops;
+
+pub use crate::outcome::{Completion, Failure, Failures, Outcome, TIERS_MAX};
 
 use crate::describe::AttributeEnum;
-
-/// The most tiers that a scope keeps.
-pub const TIERS_MAX: usize = 8;
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completion {
-    /// It did what it was asked to.
-    Ok,
-    /// It failed with this error number.
-    Errno(i32),
-    /// Nobody finished it.
-    Cancelled,
-    /// It was left by a panic.
-    Panicked,
-}
-
-/// How a tier answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It had what was asked for.
-    Hit,
-    /// It had not.
-    Miss,
-    /// It did its part.
-    Ok,
-    /// It failed.
-    Error,
-    /// Nobody said.
-    Cancelled,
-}
 
 /// One tier that an operation went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

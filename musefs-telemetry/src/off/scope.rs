@@ -11,59 +11,7 @@ use crate::buckets::Buckets;
 use crate::describe::{AttributeEnum, DescribeError, SeriesKey};
 use crate::registry::Engine;
 
-/// The most tiers that a scope keeps.
-pub const TIERS_MAX: usize = 8;
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completion {
-    /// It did what it was asked to.
-    Ok,
-    /// It failed with this error number.
-    Errno(i32),
-    /// Nobody finished it.
-    Cancelled,
-    /// It was left by a panic.
-    Panicked,
-}
-
-/// How a tier answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It had what was asked for.
-    Hit,
-    /// It had not.
-    Miss,
-    /// It did its part.
-    Ok,
-    /// It failed.
-    Error,
-    /// Nobody said.
-    Cancelled,
-}
-
-/// A label whose values are the ways in which an operation can fail.
-pub trait Failures: AttributeEnum {
-    /// The value for `completion`; `None` when that is no failure.
-    fn of(completion: Completion) -> Option<Self>;
-}
-
-/// The ways to fail, for those who do not tell error numbers apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, crate::AttributeEnum)]
-pub enum Failure {
-    /// With an error number.
-    Errno,
-    /// Nobody finished it.
-    Cancelled,
-    /// A panic left it.
-    Panicked,
-}
-
-impl Failures for Failure {
-    fn of(_: Completion) -> Option<Self> {
-        None
-    }
-}
+pub use crate::outcome::{Completion, Failure, Failures, Outcome, TIERS_MAX};
 
 empty! {
     /// No counts of operations.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Completion, Ctx, Finished, Scope};
+use super::{Completion, Ctx, Failure, Failures, Finished, Scope};
 use crate::buckets::Buckets;
 use crate::cells::Slot;
 use crate::clock::Clock;
@@ -13,34 +13,6 @@ use crate::describe::{
 use crate::histograms::Histograms;
 use crate::metrics::Counters;
 use crate::registry::Engine;
-
-/// A label whose values are the ways in which an operation can fail.
-pub trait Failures: AttributeEnum {
-    /// The value for `completion`; `None` when that is no failure.
-    fn of(completion: Completion) -> Option<Self>;
-}
-
-/// The ways to fail, for those who do not tell error numbers apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, crate::AttributeEnum)]
-pub enum Failure {
-    /// With an error number.
-    Errno,
-    /// Nobody finished it.
-    Cancelled,
-    /// A panic left it.
-    Panicked,
-}
-
-impl Failures for Failure {
-    fn of(completion: Completion) -> Option<Self> {
-        match completion {
-            Completion::Ok => None,
-            Completion::Errno(_) => Some(Self::Errno),
-            Completion::Cancelled => Some(Self::Cancelled),
-            Completion::Panicked => Some(Self::Panicked),
-        }
-    }
-}
 
 /// Counts, errors and durations of the operations `O`, whose failures are told apart as `E`.
 #[derive(Debug)]
