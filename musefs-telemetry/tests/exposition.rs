@@ -4,6 +4,7 @@
 #![cfg(feature = "stats")]
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -169,6 +170,35 @@ exemplars = [sample.exemplar for sample in duration.samples if sample.exemplar]
 assert [exemplar.labels for exemplar in exemplars] == [{'request_id': '17'}], exemplars
 assert families['shop_read_bytes'].samples[0].labels['mount'] == 'a \"quoted\" \\\\ name\\nof two lines'
 ";
+
+/// What the texts are, byte for byte, with labels of the instance and without. `UPDATE=1` rewrites the files.
+#[test]
+fn the_texts_are_those_of_the_files() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exposition");
+    let update = std::env::var_os("UPDATE").is_some();
+    let engine = engine();
+    let [classic, open, machine] = texts(&engine);
+    let [mut bare_classic, mut bare_open] = [const { String::new() }; 2];
+    prometheus::Writer::new(&mut bare_classic, &[]).snapshot(&engine.snapshot());
+    openmetrics::encode(&mut bare_open, &engine.snapshot(), &[]);
+    for (name, text) in [
+        ("named.prom", classic),
+        ("named.openmetrics", open),
+        ("named.json", machine),
+        ("bare.prom", bare_classic),
+        ("bare.openmetrics", bare_open),
+    ] {
+        let path = directory.join(name);
+        if update {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text == expected,
+            "{name} is another, UPDATE=1 rewrites it:\n{text}"
+        );
+    }
+}
 
 #[test]
 fn promtool_reads_the_classic_text() {
