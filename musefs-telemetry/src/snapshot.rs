@@ -109,12 +109,6 @@ impl Snapshot {
     }
 }
 
-impl Entry {
-    pub(crate) fn range(&self) -> std::ops::Range<usize> {
-        self.target..self.target + self.family.value_count()
-    }
-}
-
 impl<'a> Metric<'a> {
     /// Its description.
     pub fn family(&self) -> &'static Family {
