@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::cells::read_spans;
 use crate::describe::{Family, Instrument, Kind};
+use crate::encode::Prepared;
 use crate::histograms::{Distribution, Exemplar};
 use crate::metrics::clamp;
 use crate::registry::{Entry, Source, Table};
@@ -161,8 +162,13 @@ impl<'a> Metric<'a> {
     }
 }
 
-impl Metric<'_> {
+impl<'a> Metric<'a> {
     pub(crate) fn range(&self) -> std::ops::Range<usize> {
         self.entry.range()
+    }
+
+    /// What was rendered of it when it was declared.
+    pub(crate) fn prepared(&self) -> &'a Prepared {
+        &self.entry.prepared
     }
 }

@@ -1,35 +1,36 @@
 //! Integers of cells as numbers of the base unit: exact decimals, never through a float.
 
 /// Appends `value`.
+#[inline]
 pub(super) fn push_u64(into: &mut String, value: u64) {
-    push_digits(into, value, 1);
+    into.push_str(itoa::Buffer::new().format(value));
 }
 
-/// Appends at least `digits_min` digits of `value`.
-fn push_digits(into: &mut String, mut value: u64, digits_min: usize) {
+/// Appends the digits of a fraction that is below `10^decimals` and not 0, without needless zeros.
+fn push_fraction(into: &mut String, mut fraction: u64, decimals: usize) {
     let mut digits = [b'0'; 20];
-    let mut at = digits.len();
-    while value > 0 {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(value % 10).expect("a digit is below 10");
-        value /= 10;
+    let digits = &mut digits[..decimals];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(fraction % 10).expect("a digit is below 10");
+        fraction /= 10;
     }
-    at = at.min(digits.len() - digits_min);
-    into.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+    let last = digits.iter().rposition(|digit| *digit != b'0');
+    let digits = &digits[..last.map_or(0, |last| last + 1)];
+    into.push_str(std::str::from_utf8(digits).expect("digits are ASCII"));
 }
 
 /// Appends `value / 10^decimals` without needless zeros.
+#[inline]
 pub(super) fn push_scaled(into: &mut String, value: u64, decimals: u32) {
     if decimals == 0 {
         return push_u64(into, value);
     }
     let one = 10_u64.pow(decimals);
-    push_digits(into, value / one, 1);
+    push_u64(into, value / one);
     let fraction = value % one;
     if fraction != 0 {
         into.push('.');
-        push_digits(into, fraction, decimals as usize);
-        into.truncate(into.trim_end_matches('0').len());
+        push_fraction(into, fraction, decimals as usize);
     }
 }
 

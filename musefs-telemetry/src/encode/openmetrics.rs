@@ -3,8 +3,10 @@
 //! A counter's family is called without `_total`; UNIT lines; `_created` for whatever counts from a start; exemplars on
 //! histogram buckets; `# EOF` at the end, which [`encode`] writes. Source: the `OpenMetrics` 1.0 specification.
 
-use super::number::{push_scaled, push_scaled_signed, push_u64};
-use super::{Extra, Labels, push_escaped};
+use super::labels::{Identity, push_escaped};
+use super::number::{push_scaled, push_u64};
+use super::prepared::Samples;
+use crate::describe::Family;
 use crate::histograms::{Distribution, Exemplar};
 use crate::snapshot::{Metric, Snapshot, Value};
 
@@ -13,15 +15,20 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// Appends all families of `snapshot` and the end mark to `text`; every sample carries `identity`.
 pub fn encode(text: &mut String, snapshot: &Snapshot, identity: &[(String, String)]) {
+    let mut identity = Identity::new(identity);
     for metric in snapshot.families() {
-        encode_metric(text, &metric, identity);
+        push_metric(text, &metric, &mut identity);
     }
     text.push_str("# EOF\n");
 }
 
 /// Appends one family to `text`.
 pub fn encode_metric(text: &mut String, metric: &Metric<'_>, identity: &[(String, String)]) {
-    let family = metric.family();
+    push_metric(text, metric, &mut Identity::new(identity));
+}
+
+/// Appends the lines before the samples of `family`.
+pub(super) fn push_header(text: &mut String, family: &Family) {
     let name = family.stem();
     line(text, &["# TYPE ", name, " ", family.kind.as_str()]);
     if !family.unit.as_str().is_empty() {
@@ -32,19 +39,6 @@ pub fn encode_metric(text: &mut String, metric: &Metric<'_>, identity: &[(String
     text.push(' ');
     push_escaped(text, family.help);
     text.push('\n');
-    for (index, value) in metric.series() {
-        let labels = Labels {
-            identity,
-            metric: Some((metric, index)),
-        };
-        Series {
-            text,
-            name,
-            labels,
-            decimals: family.unit.decimals(),
-        }
-        .push(metric, index, &value);
-    }
 }
 
 fn line(text: &mut String, parts: &[&str]) {
@@ -52,22 +46,32 @@ fn line(text: &mut String, parts: &[&str]) {
     text.push('\n');
 }
 
-struct Series<'a> {
-    text: &'a mut String,
-    name: &'a str,
-    labels: Labels<'a>,
-    decimals: u32,
+fn push_metric(text: &mut String, metric: &Metric<'_>, identity: &mut Identity<'_>) {
+    let (family, prepared) = (metric.family(), metric.prepared());
+    text.push_str(&prepared.open_header);
+    for (index, value) in metric.series() {
+        Series {
+            samples: Samples::new(text, identity, family.stem(), (prepared, index)),
+            decimals: family.unit.decimals(),
+            bounds: &prepared.open_bounds,
+        }
+        .push(metric, index, &value);
+    }
 }
 
-impl Series<'_> {
+struct Series<'a, 'i> {
+    samples: Samples<'a, 'i>,
+    decimals: u32,
+    bounds: &'a [Box<str>],
+}
+
+impl Series<'_, '_> {
     fn push(&mut self, metric: &Metric<'_>, index: usize, value: &Value<'_>) {
         let decimals = self.decimals;
         match *value {
-            Value::Counter(value) => {
-                self.sample("_total", |text| push_scaled(text, value, decimals));
-            }
+            Value::Counter(value) => self.samples.push("_total", value, decimals),
             Value::Gauge(value) => {
-                self.sample("", |text| push_scaled_signed(text, value, decimals));
+                self.samples.push_signed("", value, decimals);
                 return;
             }
             Value::MinMaxSumCount {
@@ -76,63 +80,48 @@ impl Series<'_> {
                 extremes,
             } => {
                 if let Some((smallest, largest)) = extremes {
-                    for (quantile, value) in [("0.0", smallest), ("1.0", largest)] {
-                        self.start("", Some(("quantile", &|text| text.push_str(quantile))));
-                        push_scaled(self.text, value, decimals);
-                        self.text.push('\n');
+                    for (quantile, value) in [
+                        (",quantile=\"0.0\"} ", smallest),
+                        (",quantile=\"1.0\"} ", largest),
+                    ] {
+                        self.samples.push_with("", quantile, value, decimals);
                     }
                 }
-                self.sample("_count", |text| push_u64(text, count));
-                self.sample("_sum", |text| push_scaled(text, sum, decimals));
+                self.samples.push("_count", count, 0);
+                self.samples.push("_sum", sum, decimals);
             }
             Value::Histogram(distribution) => {
                 self.histogram(&distribution, metric.exemplar(index));
             }
         }
-        let created_ms = metric.created_ms();
-        self.sample("_created", |text| push_scaled(text, created_ms, 3));
+        self.samples.push("_created", metric.created_ms(), 3);
     }
 
     fn histogram(&mut self, distribution: &Distribution<'_>, exemplar: Option<Exemplar>) {
         let (decimals, count) = (self.decimals, distribution.count());
         // The example may be younger than the snapshot, so its bucket may still be empty; it is told all the same.
         let mut exemplar = exemplar;
-        for (bound, below) in distribution.text_buckets() {
-            let le = |text: &mut String| push_canonical(text, bound, decimals);
-            self.start("_bucket", Some(("le", &le)));
-            push_u64(self.text, below);
-            if let Some(ours) = exemplar.take_if(|exemplar| exemplar.value <= bound) {
-                push_exemplar(self.text, ours, decimals);
-            }
-            self.text.push('\n');
+        for ((bound, below), le) in distribution.text_buckets().zip(self.bounds) {
+            let ours = exemplar.take_if(|exemplar| exemplar.value <= bound);
+            self.bucket(le, below, ours);
         }
-        self.start("_bucket", Some(("le", &|text| text.push_str("+Inf"))));
-        push_u64(self.text, count);
-        if let Some(ours) = exemplar {
-            push_exemplar(self.text, ours, decimals);
-        }
-        self.text.push('\n');
-        self.sample("_count", |text| push_u64(text, count));
-        let sum = distribution.sum();
-        self.sample("_sum", |text| push_scaled(text, sum, decimals));
+        self.bucket(",le=\"+Inf\"} ", count, exemplar);
+        self.samples.push("_count", count, 0);
+        self.samples.push("_sum", distribution.sum(), decimals);
     }
 
-    fn sample(&mut self, ending: &str, value: impl Fn(&mut String)) {
-        self.start(ending, None);
-        value(self.text);
-        self.text.push('\n');
-    }
-
-    fn start(&mut self, ending: &str, extra: Option<Extra<'_>>) {
-        self.text.push_str(self.name);
-        self.text.push_str(ending);
-        self.labels.push(self.text, extra);
-        self.text.push(' ');
+    fn bucket(&mut self, le: &str, below: u64, exemplar: Option<Exemplar>) {
+        self.samples.start_with("_bucket", le);
+        push_u64(self.samples.text, below);
+        if let Some(exemplar) = exemplar {
+            push_exemplar(self.samples.text, exemplar, self.decimals);
+        }
+        self.samples.text.push('\n');
     }
 }
 
 /// A bound as the specification wants it: whole numbers with `.0`, the smallest powers of ten with an exponent.
-fn push_canonical(text: &mut String, value: u64, decimals: u32) {
+pub(super) fn push_canonical(text: &mut String, value: u64, decimals: u32) {
     let start = text.len();
     push_scaled(text, value, decimals);
     if !text[start..].contains('.') {

@@ -6,12 +6,9 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::push_label;
+use super::labels::{Identity, push_label};
 #[cfg(feature = "stats")]
-use super::{
-    Extra, Labels,
-    number::{push_scaled, push_scaled_signed, push_u64},
-};
+use super::prepared::Samples;
 use crate::describe::Family;
 use crate::snapshot::Snapshot;
 #[cfg(feature = "stats")]
@@ -24,32 +21,21 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Debug)]
 pub struct Writer<'a> {
     text: &'a mut String,
-    identity: &'a [(String, String)],
+    identity: Identity<'a>,
 }
 
 impl<'a> Writer<'a> {
     /// Writes to the end of `text`; every sample carries `identity` (label name, value).
     pub fn new(text: &'a mut String, identity: &'a [(String, String)]) -> Self {
-        Self { text, identity }
+        Self {
+            text,
+            identity: Identity::new(identity),
+        }
     }
 
     /// The HELP and TYPE lines of `family`.
     pub fn header(&mut self, family: &Family) {
-        self.text.push_str("# HELP ");
-        self.text.push_str(family.name);
-        self.text.push(' ');
-        for character in family.help.chars() {
-            match character {
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                other => self.text.push(other),
-            }
-        }
-        self.text.push_str("\n# TYPE ");
-        self.text.push_str(family.name);
-        self.text.push(' ');
-        self.text.push_str(family.kind.as_str());
-        self.text.push('\n');
+        push_header(self.text, family);
     }
 
     /// One sample of `family` with these labels; the value is written as it is.
@@ -61,13 +47,7 @@ impl<'a> Writer<'a> {
     ) {
         self.text.push_str(family.name);
         let start = self.text.len();
-        let identity = self
-            .identity
-            .iter()
-            .map(|(name, value)| (&**name, &**value));
-        for (name, label) in identity {
-            push_label(self.text, start, name, label);
-        }
+        self.identity.push(self.text);
         for (name, label) in labels {
             push_label(self.text, start, name, label);
         }
@@ -97,36 +77,58 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Appends the HELP and TYPE lines of `family`.
+pub(super) fn push_header(text: &mut String, family: &Family) {
+    text.push_str("# HELP ");
+    text.push_str(family.name);
+    text.push(' ');
+    for character in family.help.chars() {
+        match character {
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            other => text.push(other),
+        }
+    }
+    text.push_str("\n# TYPE ");
+    text.push_str(family.name);
+    text.push(' ');
+    text.push_str(family.kind.as_str());
+    text.push('\n');
+}
+
 #[cfg(feature = "stats")]
 impl Writer<'_> {
     /// A family and its series, in its base unit.
     pub fn metric(&mut self, metric: &Metric<'_>) {
-        self.header(metric.family());
+        let (family, prepared) = (metric.family(), metric.prepared());
+        self.text.push_str(&prepared.classic_header);
         for (index, value) in metric.series() {
-            self.series(metric, index, &value);
+            let identity = &mut self.identity;
+            let mut series = Series {
+                samples: Samples::new(self.text, identity, family.name, (prepared, index)),
+                decimals: family.unit.decimals(),
+                bounds: &prepared.classic_bounds,
+            };
+            series.push(&value);
         }
     }
+}
 
-    fn series(&mut self, metric: &Metric<'_>, index: usize, value: &Value<'_>) {
-        let family = metric.family();
-        let decimals = family.unit.decimals();
-        let identity = self.identity;
-        let labels = Labels {
-            identity,
-            metric: Some((metric, index)),
-        };
-        let mut line = |ending: &str, extra: Option<Extra<'_>>, value: &dyn Fn(&mut String)| {
-            self.text.push_str(family.name);
-            self.text.push_str(ending);
-            labels.push(self.text, extra);
-            self.text.push(' ');
-            value(self.text);
-            self.text.push('\n');
-        };
+#[cfg(feature = "stats")]
+struct Series<'a, 'i> {
+    samples: Samples<'a, 'i>,
+    decimals: u32,
+    bounds: &'a [Box<str>],
+}
+
+#[cfg(feature = "stats")]
+impl Series<'_, '_> {
+    fn push(&mut self, value: &Value<'_>) {
+        let decimals = self.decimals;
         match *value {
-            Value::Counter(value) => line("", None, &|text| push_scaled(text, value, decimals)),
+            Value::Counter(value) => self.samples.push("", value, decimals),
             Value::Gauge(value) => {
-                line("", None, &|text| push_scaled_signed(text, value, decimals));
+                self.samples.push_signed("", value, decimals);
             }
             Value::MinMaxSumCount {
                 sum,
@@ -134,28 +136,23 @@ impl Writer<'_> {
                 extremes,
             } => {
                 if let Some((smallest, largest)) = extremes {
-                    for (quantile, value) in [("0", smallest), ("1", largest)] {
-                        let quantile = |text: &mut String| text.push_str(quantile);
-                        let value = |text: &mut String| push_scaled(text, value, decimals);
-                        line("", Some(("quantile", &quantile)), &value);
-                    }
+                    self.samples
+                        .push_with("", ",quantile=\"0\"} ", smallest, decimals);
+                    self.samples
+                        .push_with("", ",quantile=\"1\"} ", largest, decimals);
                 }
-                line("_sum", None, &|text| push_scaled(text, sum, decimals));
-                line("_count", None, &|text| push_u64(text, count));
+                self.samples.push("_sum", sum, decimals);
+                self.samples.push("_count", count, 0);
             }
             Value::Histogram(distribution) => {
                 let count = distribution.count();
-                for (bound, below) in distribution.text_buckets() {
-                    let bound = |text: &mut String| push_scaled(text, bound, decimals);
-                    line("_bucket", Some(("le", &bound)), &|text| {
-                        push_u64(text, below);
-                    });
+                for ((_, below), le) in distribution.text_buckets().zip(self.bounds) {
+                    self.samples.push_with("_bucket", le, below, 0);
                 }
-                let end = |text: &mut String| text.push_str("+Inf");
-                line("_bucket", Some(("le", &end)), &|text| push_u64(text, count));
-                let sum = distribution.sum();
-                line("_sum", None, &|text| push_scaled(text, sum, decimals));
-                line("_count", None, &|text| push_u64(text, count));
+                self.samples
+                    .push_with("_bucket", ",le=\"+Inf\"} ", count, 0);
+                self.samples.push("_sum", distribution.sum(), decimals);
+                self.samples.push("_count", count, 0);
             }
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::cells::{Slot, Span};
 use crate::describe::{Family, Instrument};
+use crate::encode::Prepared;
 use crate::histograms::Exemplars;
 use crate::metrics::{Extremes, Observed};
 
@@ -27,6 +28,7 @@ pub(crate) struct Entry {
     pub(crate) family: &'static Family,
     pub(crate) instrument: Instrument,
     pub(crate) source: Source,
+    pub(crate) prepared: Arc<Prepared>,
     /// The place of its first value in a snapshot.
     pub(crate) target: usize,
     /// The place of its first series among all series.
@@ -95,6 +97,7 @@ impl Table {
             family,
             instrument,
             source,
+            prepared: Arc::new(Prepared::new(family)),
             target,
             series: self.series,
             created_ms,
