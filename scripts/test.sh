@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every check of the project, in the order in which they are cheap, and stops at the first that fails: formatting, lints,
-# documentation, the rules of the architecture, the scripts, and all tests, those with a real mount included. Installs what is
-# missing first; runs unattended.
+# documentation, the rules of the architecture, the scripts, all tests, those with a real mount included, and what telemetry
+# costs. Installs what is missing first; runs unattended.
 #
 # The tests find a Python with mutagen and prometheus_client through MUSEFS_PYTHON, which is set here.
 set -euo pipefail
@@ -117,5 +117,8 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
 heading "Tests"
 cargo test --locked
+
+heading "Budgets of the telemetry engine"
+scripts/check-budgets.sh
 
 heading "All checks passed"
