@@ -46,6 +46,11 @@ impl<'a> Identity<'a> {
         }
     }
 
+    #[cfg(feature = "stats")]
+    pub(super) fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
     /// Appends a brace and the labels to `text`, which is the same text each time and only ever grows. False when there are
     /// no labels, and then nothing is appended.
     #[inline]

@@ -69,9 +69,10 @@ impl Series<'_, '_> {
     fn push(&mut self, metric: &Metric<'_>, index: usize, value: &Value<'_>) {
         let decimals = self.decimals;
         match *value {
-            Value::Counter(value) => self.samples.push("_total", value, decimals),
+            // A counter's own name is the stem with `_total`.
+            Value::Counter(value) => self.samples.push_own(value, decimals),
             Value::Gauge(value) => {
-                self.samples.push_signed("", value, decimals);
+                self.samples.push_own_signed(value, decimals);
                 return;
             }
             Value::MinMaxSumCount {

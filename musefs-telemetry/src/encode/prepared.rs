@@ -19,40 +19,29 @@ pub(crate) struct Prepared {
     pub(super) classic_bounds: Box<[Box<str>]>,
     /// The same in `OpenMetrics`.
     pub(super) open_bounds: Box<[Box<str>]>,
-    /// The labels of all series, one after another.
-    labels: Box<str>,
-    /// Where in `labels` those of each series end.
+    /// For each series, one after another, what stands before the number of a sample that is called as the family is.
+    starts: Box<str>,
+    /// Where in `starts` that of each series ends.
     ends: Box<[usize]>,
+    /// How long the family's name is, which each of them begins with.
+    name_len: usize,
 }
-
-/// The labels of a series, from the brace to the space before the number; that space alone when there are none.
-#[derive(Clone, Copy, Debug)]
-struct Block<'a>(&'a str);
 
 /// The end of the labels, and the space before the number.
 const END: &str = "} ";
 
-impl Block<'_> {
-    /// The labels without what is around them.
-    fn inner(&self) -> &str {
-        self.0
-            .strip_prefix('{')
-            .and_then(|labels| labels.strip_suffix(END))
-            .unwrap_or("")
-    }
-}
-
 impl Prepared {
     /// All that can be known of `family` before it has values.
     pub(crate) fn new(family: &Family) -> Self {
-        let mut labels = String::new();
+        let mut starts = String::new();
         let ends = (0..family.series_count()).map(|index| {
-            let start = labels.len();
+            starts.push_str(family.name);
+            let start = starts.len();
             for (name, value) in family.series_labels(index) {
-                push_label(&mut labels, start, name, value);
+                push_label(&mut starts, start, name, value);
             }
-            labels.push_str(if labels.len() > start { END } else { " " });
-            labels.len()
+            starts.push_str(if starts.len() > start { END } else { " " });
+            starts.len()
         });
         let ends = ends.collect();
         let bounds = |push: fn(&mut String, u64, u32)| match family.kind {
@@ -69,14 +58,17 @@ impl Prepared {
             open_header: rendered(|text| openmetrics::push_header(text, family)),
             classic_bounds: bounds(push_scaled),
             open_bounds: bounds(openmetrics::push_canonical),
-            labels: labels.into(),
+            starts: starts.into(),
             ends,
+            name_len: family.name.len(),
         }
     }
 
-    fn block(&self, series: usize) -> Block<'_> {
+    /// What stands before the number of a sample of this series that is called as the family is.
+    #[inline]
+    fn start(&self, series: usize) -> &str {
         let start = series.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Block(&self.labels[start..self.ends[series]])
+        &self.starts[start..self.ends[series]]
     }
 }
 
@@ -99,88 +91,116 @@ fn last_label(name: &str, value: impl FnOnce(&mut String)) -> Box<str> {
     })
 }
 
-/// The beginnings of the samples of one series.
+/// Appends the samples of one series.
 pub(super) struct Samples<'a, 'i> {
     pub(super) text: &'a mut String,
     identity: &'a mut Identity<'i>,
-    name: &'a str,
-    block: Block<'a>,
+    /// The name before the endings.
+    stem: &'a str,
+    /// What stands before the number of a sample that is called as the family is.
+    own: &'a str,
+    name_len: usize,
 }
 
 impl<'a, 'i> Samples<'a, 'i> {
-    /// Samples of a family that is called `name`, of its series with this index.
+    /// Samples of the series with this index, which are called as the family is, or `stem` with an ending.
+    #[inline]
     pub(super) fn new(
         text: &'a mut String,
         identity: &'a mut Identity<'i>,
-        name: &'a str,
+        stem: &'a str,
         (prepared, series): (&'a Prepared, usize),
     ) -> Self {
         Self {
             text,
             identity,
-            name,
-            block: prepared.block(series),
+            stem,
+            own: prepared.start(series),
+            name_len: prepared.name_len,
         }
     }
 
-    /// Appends everything before the number of a sample whose name has this ending.
+    /// The sample that is called as the family is: `value / 10^decimals`.
     #[inline]
-    fn start(&mut self, ending: &str) {
-        self.text.push_str(self.name);
+    pub(super) fn push_own(&mut self, value: u64, decimals: u32) {
+        self.start_own();
+        self.end(value, decimals);
+    }
+
+    /// The same for a value that may be below zero.
+    #[inline]
+    pub(super) fn push_own_signed(&mut self, value: i64, decimals: u32) {
+        self.start_own();
+        push_scaled_signed(self.text, value, decimals);
+        self.text.push('\n');
+    }
+
+    /// A sample whose name has this ending.
+    pub(super) fn push(&mut self, ending: &str, value: u64, decimals: u32) {
+        self.text.push_str(self.stem);
         self.text.push_str(ending);
-        if self.identity.push(self.text) {
-            self.push_inner();
-            self.text.push_str(END);
-        } else {
-            self.text.push_str(self.block.0);
-        }
+        self.push_labels();
+        self.end(value, decimals);
     }
 
-    /// The same with a label behind all others: from the comma before it to the space before the number.
-    #[inline]
+    /// A sample with a label behind all others, as [`Samples::start_with`] has it.
+    pub(super) fn push_with(&mut self, ending: &str, last: &str, value: u64, decimals: u32) {
+        self.start_with(ending, last);
+        self.end(value, decimals);
+    }
+
+    /// Appends everything before the number of a sample with a label behind all others: `last`, from the comma before it to
+    /// the space before the number.
     pub(super) fn start_with(&mut self, ending: &str, last: &str) {
-        self.text.push_str(self.name);
+        self.text.push_str(self.stem);
         self.text.push_str(ending);
+        let inner = self.inner();
         if self.identity.push(self.text) {
-            self.push_inner();
+            self.push_inner(inner);
             return self.text.push_str(last);
         }
-        let inner = self.block.inner();
         self.text.push('{');
         self.text.push_str(inner);
         let last = if inner.is_empty() { &last[1..] } else { last };
         self.text.push_str(last);
     }
 
-    /// A sample: `value / 10^decimals`.
     #[inline]
-    pub(super) fn push(&mut self, ending: &str, value: u64, decimals: u32) {
-        self.start(ending);
+    fn start_own(&mut self) {
+        if self.identity.is_empty() {
+            return self.text.push_str(self.own);
+        }
+        self.text.push_str(&self.own[..self.name_len]);
+        self.push_labels();
+    }
+
+    #[inline]
+    fn end(&mut self, value: u64, decimals: u32) {
         push_scaled(self.text, value, decimals);
         self.text.push('\n');
     }
 
-    /// A sample whose value may be below zero.
-    #[inline]
-    pub(super) fn push_signed(&mut self, ending: &str, value: i64, decimals: u32) {
-        self.start(ending);
-        push_scaled_signed(self.text, value, decimals);
-        self.text.push('\n');
+    fn push_labels(&mut self) {
+        if self.identity.push(self.text) {
+            self.push_inner(self.inner());
+            self.text.push_str(END);
+        } else {
+            self.text.push_str(&self.own[self.name_len..]);
+        }
     }
 
-    /// A sample with a label behind all others, as [`Samples::start_with`] has it.
-    #[inline]
-    pub(super) fn push_with(&mut self, ending: &str, last: &str, value: u64, decimals: u32) {
-        self.start_with(ending, last);
-        push_scaled(self.text, value, decimals);
-        self.text.push('\n');
-    }
-
-    fn push_inner(&mut self) {
-        let inner = self.block.inner();
+    fn push_inner(&mut self, inner: &str) {
         if !inner.is_empty() {
             self.text.push(',');
             self.text.push_str(inner);
         }
+    }
+
+    /// The labels of the series, a comma between two and nothing around.
+    fn inner(&self) -> &'a str {
+        self.own[self.name_len..]
+            .strip_prefix('{')
+            .and_then(|labels| labels.strip_suffix(END))
+            .unwrap_or("")
     }
 }

@@ -126,9 +126,9 @@ impl Series<'_, '_> {
     fn push(&mut self, value: &Value<'_>) {
         let decimals = self.decimals;
         match *value {
-            Value::Counter(value) => self.samples.push("", value, decimals),
+            Value::Counter(value) => self.samples.push_own(value, decimals),
             Value::Gauge(value) => {
-                self.samples.push_signed("", value, decimals);
+                self.samples.push_own_signed(value, decimals);
             }
             Value::MinMaxSumCount {
                 sum,
