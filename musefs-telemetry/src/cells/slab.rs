@@ -43,6 +43,10 @@ impl Slab {
     /// A slab of zeros, or `None` when the system has no memory for one.
     pub(super) fn new() -> Option<Self> {
         let mut pages = memmap2::MmapMut::map_anon(CELLS_MAX * size_of::<AtomicU64>()).ok()?;
+        // Where huge pages are given without asking, one count could cost the memory of several slabs. A system that has none
+        // refuses, and then there is nothing to ask for.
+        #[cfg(target_os = "linux")]
+        let _ = pages.advise(memmap2::Advice::NoHugePage);
         #[expect(clippy::cast_ptr_alignment, reason = "a mapping starts at a page")]
         let cells = pages.as_mut_ptr().cast::<AtomicU64>().cast_const();
         Some(Self {

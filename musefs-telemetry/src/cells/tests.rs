@@ -1,6 +1,10 @@
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread;
 
+use super::slab::{CELLS_MAX, Directory, Slab, add_to_own};
 use crate::{DescribeError, Engine, Family, Label};
 
 static EVENTS: Family = Family::counter("events_total", "Events.").with_labels(&[Label {
@@ -131,4 +135,59 @@ fn an_event_during_thread_teardown_is_counted() {
         .unwrap();
     }
     assert_eq!(events.value(2), 40);
+}
+
+/// The size of a page, and how many pages behind `cells` have memory; nothing where the system does not tell.
+fn pages(cells: &[AtomicU64]) -> Option<(usize, usize)> {
+    let maps = std::fs::read_to_string("/proc/self/smaps").ok()?;
+    let line = maps
+        .lines()
+        .find_map(|line| line.strip_prefix("KernelPageSize:"))?;
+    let kibibytes: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    let size = kibibytes * 1_024;
+    // Of each page of the address space the kernel tells eight bytes, whose highest bit is set when there is memory.
+    let mut table = File::open("/proc/self/pagemap").ok()?;
+    let first = cells.as_ptr().addr() / size;
+    table.seek(SeekFrom::Start((first * 8) as u64)).ok()?;
+    let mut entries = vec![0; size_of_val(cells) / size * 8];
+    table.read_exact(&mut entries).ok()?;
+    let with_memory = entries.chunks_exact(8).filter(|entry| entry[7] & 0x80 != 0);
+    Some((size, with_memory.count()))
+}
+
+#[test]
+fn a_slab_has_memory_for_the_pages_that_were_counted_in_and_no_more_for_counting_on() {
+    let slab = Slab::new().unwrap();
+    for cells in [0, 1, 512, 513, 2_000, CELLS_MAX] {
+        for _ in 0..100 {
+            for cell in &slab.cells()[..cells] {
+                add_to_own(cell, 1);
+            }
+        }
+        let Some((size, with_memory)) = pages(slab.cells()) else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "the system tells of no pages"
+            );
+            return eprintln!("skipped: the system tells of no pages");
+        };
+        assert_eq!(with_memory, (cells * 8).div_ceil(size), "{cells} cells");
+    }
+}
+
+#[test]
+fn there_are_as_many_slabs_as_threads_counted_at_once() {
+    let mut directory = Directory::new();
+    directory.fill();
+    let mut slabs = Vec::new();
+    for threads in [3, 1, 5, 4] {
+        let live: Vec<_> = (0..threads).map(|_| directory.adopt().unwrap()).collect();
+        for slab in &live {
+            directory.retire(slab);
+        }
+        slabs.extend(live.iter().map(|slab| slab.cells().as_ptr()));
+    }
+    slabs.sort_unstable();
+    slabs.dedup();
+    assert_eq!(slabs.len(), 5);
 }
