@@ -29,10 +29,10 @@ pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
-pub const PROBE_VERSION: u32 = 1;
+pub const PROBE_VERSION: u32 = 2;
 
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
-pub const SYNTHESIZER_VERSION: u32 = 1;
+pub const SYNTHESIZER_VERSION: u32 = 2;
 
 /// The keys of the shared vocabulary: what tags are called that the formats have a common name for.
 pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {
@@ -284,16 +284,19 @@ pub enum Failure {
     Truncated,
     /// A size or count in it is over a named bound.
     OverLimit,
+    /// It is well formed and of a kind that is left alone on purpose: encrypted, fragmented, multiplexed, chained.
+    Unsupported,
 }
 
 impl Failure {
     /// Every failure that a probe can report.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Empty,
         Self::Unrecognised,
         Self::Malformed,
         Self::Truncated,
         Self::OverLimit,
+        Self::Unsupported,
     ];
 
     /// The name in the store, in metrics and in reports.
@@ -304,6 +307,7 @@ impl Failure {
             Self::Malformed => "malformed",
             Self::Truncated => "truncated",
             Self::OverLimit => "over_limit",
+            Self::Unsupported => "unsupported",
         }
     }
 

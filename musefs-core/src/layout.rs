@@ -1,10 +1,15 @@
 //! A served file as a list of byte ranges, valid by construction.
 //!
 //! A [`Layout`] says, for every byte of a served file, where it comes from: bytes made in memory, a range of the backing
-//! file, or a range of a blob in the store. It knows nothing of formats, files or databases; making one does no I/O.
+//! file, a range of a blob in the store, or bytes made from those when they are read. It knows no file and no database;
+//! making one does no I/O.
 
 use std::ops::Range;
 use std::sync::Arc;
+
+pub mod derived;
+
+use derived::Derived;
 
 /// Identifies a blob (replaced art, a replaced opaque value) in the store. Never reused within a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +47,8 @@ pub enum Segment {
         /// Length in bytes.
         len: u64,
     },
+    /// Bytes that are made when they are read.
+    Derived(Arc<Derived>),
 }
 
 impl Segment {
@@ -50,6 +57,16 @@ impl Segment {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Backing { len, .. } | Self::StoreBlob { len, .. } => *len,
+            Self::Derived(derived) => derived.len(),
+        }
+    }
+
+    /// The range of the backing file that it reads, as its start and its end; `None` where it reads none.
+    fn backing_range(&self) -> Option<(u64, Option<u64>)> {
+        match self {
+            Self::Backing { offset, len } => Some((*offset, offset.checked_add(*len))),
+            Self::Derived(derived) => Some((0, Some(derived.backing_end()))),
+            Self::Inline(_) | Self::StoreBlob { .. } => None,
         }
     }
 
@@ -110,6 +127,15 @@ pub enum Piece<'a> {
         /// Length in bytes.
         len: u64,
     },
+    /// `len` bytes, from `offset`, of what is to be made.
+    Derived {
+        /// How to make them.
+        derived: &'a Derived,
+        /// Bytes from the start of what is made.
+        offset: u64,
+        /// Length in bytes.
+        len: u64,
+    },
 }
 
 impl Layout {
@@ -128,8 +154,8 @@ impl Layout {
             if segment.is_empty() {
                 continue;
             }
-            if let Segment::Backing { offset, len } = segment {
-                let end = offset.checked_add(len).ok_or(LayoutError::TooLong)?;
+            if let Some((offset, end)) = segment.backing_range() {
+                let end = end.ok_or(LayoutError::TooLong)?;
                 if end > backing_len {
                     return Err(LayoutError::PastBackingEnd {
                         offset,
@@ -238,6 +264,11 @@ impl Layout {
                         blob: *blob,
                         kind: *kind,
                         offset: offset + skip,
+                        len: take,
+                    },
+                    Segment::Derived(derived) => Piece::Derived {
+                        derived,
+                        offset: skip,
                         len: take,
                     },
                 }

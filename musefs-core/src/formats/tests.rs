@@ -3,7 +3,8 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::*;
-use crate::layout::{Layout, Piece};
+use crate::layout::derived::Origin;
+use crate::layout::{BlobKind, Layout, Piece};
 
 mod build;
 mod damage;
@@ -49,6 +50,24 @@ fn layout_of(probe: &Probe, backing_len: usize) -> Result<Layout, SynthesisError
     })
 }
 
+/// What bytes are made from: the backing file, and blobs that are runs of `0xBB`.
+struct InMemory<'a>(&'a [u8]);
+
+impl Origin for InMemory<'_> {
+    type Error = ();
+
+    fn backing(&mut self, offset: u64, into: &mut [u8]) -> Result<(), ()> {
+        let start = usize::try_from(offset).map_err(|_| ())?;
+        into.copy_from_slice(self.0.get(start..start + into.len()).ok_or(())?);
+        Ok(())
+    }
+
+    fn blob(&mut self, _: BlobId, _: BlobKind, _: u64, into: &mut [u8]) -> Result<(), ()> {
+        into.fill(0xbb);
+        Ok(())
+    }
+}
+
 /// The served bytes; every blob is a run of `0xBB`.
 fn materialised(layout: &Layout, backing: &[u8]) -> Vec<u8> {
     layout
@@ -57,6 +76,17 @@ fn materialised(layout: &Layout, backing: &[u8]) -> Vec<u8> {
             Piece::Inline(bytes) => bytes.to_vec(),
             Piece::Backing { offset, len } => slice(backing, ByteRange { offset, len }).to_vec(),
             Piece::StoreBlob { len, .. } => vec![0xbb; usize::try_from(len).unwrap()],
+            Piece::Derived {
+                derived,
+                offset,
+                len,
+            } => {
+                let mut bytes = vec![0; usize::try_from(len).unwrap()];
+                derived
+                    .read(offset, &mut bytes, &mut InMemory(backing))
+                    .expect("ranges within the file");
+                bytes
+            }
         })
         .collect()
 }

@@ -22,6 +22,7 @@ fn gather(layout: &Layout, range: Range<u64>) -> Vec<u8> {
             Piece::Inline(bytes) => bytes.to_vec(),
             Piece::Backing { offset, len } => slice(&backing, offset, len),
             Piece::StoreBlob { offset, len, .. } => slice(&blob, offset, len),
+            Piece::Derived { .. } => unreachable!("no segment here is made"),
         })
         .collect()
 }
@@ -61,7 +62,9 @@ proptest! {
         prop_assert_eq!(&part[..], &whole[from..to]);
         let an_empty_piece = layout.pieces(start..start + len).any(|piece| match piece {
             Piece::Inline(bytes) => bytes.is_empty(),
-            Piece::Backing { len, .. } | Piece::StoreBlob { len, .. } => len == 0,
+            Piece::Backing { len, .. }
+            | Piece::StoreBlob { len, .. }
+            | Piece::Derived { len, .. } => len == 0,
         });
         prop_assert!(!an_empty_piece);
     }

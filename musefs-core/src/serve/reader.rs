@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
 use super::{Error, Musefs};
+use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
 use crate::metrics::{ByteSource, DarkReason};
 
@@ -18,6 +19,8 @@ pub struct ReadBuffer {
     filled: usize,
     /// Bytes of `filled` by source, for the counters.
     from: [u64; 4],
+    /// Whether bytes of the backing file went into what was made.
+    made_from_backing: bool,
 }
 
 impl ReadBuffer {
@@ -29,6 +32,7 @@ impl ReadBuffer {
     fn start(&mut self, len: usize) {
         self.filled = 0;
         self.from = [0; 4];
+        self.made_from_backing = false;
         if self.bytes.len() < len {
             self.bytes.resize(len, 0);
         }
@@ -41,6 +45,70 @@ impl ReadBuffer {
     fn advance(&mut self, len: usize, source: ByteSource) {
         self.filled += len;
         self.from[source as usize] += len as u64;
+    }
+
+    fn made(&mut self, len: usize, is_metadata: bool) {
+        self.made_from_backing = true;
+        let source = if is_metadata {
+            ByteSource::SynthesizedHeader
+        } else {
+            ByteSource::Backing
+        };
+        self.advance(len, source);
+    }
+}
+
+/// What bytes are made from without waiting: what is in the page cache.
+struct InMemory<'a> {
+    musefs: &'a Musefs,
+    handle: &'a Handle,
+}
+
+impl Origin for InMemory<'_> {
+    type Error = NotCached;
+
+    fn backing(&mut self, offset: u64, into: &mut [u8]) -> Result<(), NotCached> {
+        let read = backing::read_cached(&self.handle.file, into, offset, &self.musefs.metrics)?;
+        if read == into.len() {
+            Ok(())
+        } else {
+            Err(NotCached::Now)
+        }
+    }
+
+    fn blob(&mut self, _: BlobId, _: BlobKind, _: u64, _: &mut [u8]) -> Result<(), NotCached> {
+        Err(NotCached::Now)
+    }
+}
+
+/// What bytes are made from, waited for.
+struct Waiting<'a> {
+    musefs: &'a Musefs,
+    handle: &'a Handle,
+}
+
+impl Origin for Waiting<'_> {
+    type Error = Error;
+
+    fn backing(&mut self, offset: u64, into: &mut [u8]) -> Result<(), Error> {
+        let Self { musefs, handle } = self;
+        let resolved = &handle.resolved;
+        let count = backing::read(&handle.file, into, offset, &musefs.metrics)
+            .map_err(|source| musefs.backing_error(resolved.track, &resolved.path, source))?;
+        if count < into.len() {
+            return Err(musefs.ended_early(handle));
+        }
+        Ok(())
+    }
+
+    fn blob(
+        &mut self,
+        blob: BlobId,
+        kind: BlobKind,
+        offset: u64,
+        into: &mut [u8],
+    ) -> Result<(), Error> {
+        self.musefs.read_blob(blob, kind, offset, into)
     }
 }
 
@@ -78,7 +146,24 @@ impl Musefs {
                         return Attempt::WouldBlock;
                     }
                 }
-                Piece::Backing { .. } | Piece::StoreBlob { .. } => return Attempt::WouldBlock,
+                Piece::Derived {
+                    derived,
+                    offset,
+                    len,
+                } if handle.resolved.without_waiting => {
+                    let mut origin = InMemory {
+                        musefs: self,
+                        handle,
+                    };
+                    let room = buffer.room(length(len));
+                    if derived.read(offset, room, &mut origin).is_err() {
+                        return Attempt::WouldBlock;
+                    }
+                    buffer.made(length(len), derived.is_metadata());
+                }
+                Piece::Backing { .. } | Piece::StoreBlob { .. } | Piece::Derived { .. } => {
+                    return Attempt::WouldBlock;
+                }
             }
         }
         Attempt::Done(self.finish(handle, buffer))
@@ -116,7 +201,20 @@ impl Musefs {
                     offset,
                     len,
                 } => {
-                    self.read_blob(blob, kind, offset, length(len), buffer)?;
+                    self.read_blob(blob, kind, offset, buffer.room(length(len)))?;
+                    buffer.advance(length(len), ByteSource::Art);
+                }
+                Piece::Derived {
+                    derived,
+                    offset,
+                    len,
+                } => {
+                    let mut origin = Waiting {
+                        musefs: self,
+                        handle,
+                    };
+                    derived.read(offset, buffer.room(length(len)), &mut origin)?;
+                    buffer.made(length(len), derived.is_metadata());
                 }
             }
         }
@@ -174,22 +272,20 @@ impl Musefs {
         blob: BlobId,
         kind: BlobKind,
         offset: u64,
-        len: usize,
-        buffer: &mut ReadBuffer,
+        into: &mut [u8],
     ) -> Result<(), Error> {
         let count = self
             .stores
             .take()
-            .blob(blob, offset, buffer.room(len))
+            .blob(blob, offset, into)
             .map_err(Error::Store)?;
-        if count < len {
+        if count < into.len() {
             return Err(Error::BlobGone(blob));
         }
         match kind {
             BlobKind::Art => self.metrics.art_chunks.increment(),
             BlobKind::BinaryTag => self.metrics.binary_tag_chunks.increment(),
         }
-        buffer.advance(len, ByteSource::Art);
         Ok(())
     }
 
@@ -208,10 +304,10 @@ impl Musefs {
 
     /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
     fn finish(&self, handle: &Handle, buffer: &ReadBuffer) -> Result<(), Error> {
-        if buffer.from[ByteSource::Backing as usize] + buffer.from[ByteSource::Readahead as usize]
-            > 0
-            && let Err(error) = self.check_stamp(&handle.file, &handle.resolved)
-        {
+        let looked = buffer.made_from_backing
+            || buffer.from[ByteSource::Backing as usize] > 0
+            || buffer.from[ByteSource::Readahead as usize] > 0;
+        if looked && let Err(error) = self.check_stamp(&handle.file, &handle.resolved) {
             self.cache.remove(handle.inode);
             return Err(error);
         }
