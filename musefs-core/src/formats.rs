@@ -18,6 +18,7 @@ mod id3v2;
 mod mp3;
 mod mpeg;
 mod other;
+mod properties;
 mod region;
 mod sniff;
 mod text;
@@ -27,6 +28,7 @@ mod vorbis_comment;
 
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use properties::properties;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
 pub const PROBE_VERSION: u32 = 2;

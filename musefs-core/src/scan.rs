@@ -53,6 +53,8 @@ pub struct ScanOptions {
     pub force: bool,
     /// Whether symbolic links are followed. Where not, they are counted and left alone.
     pub follow_symlinks: bool,
+    /// Whether the properties of the sound are left out of files whose tags do not come with them.
+    pub skip_properties: bool,
 }
 
 /// What a scan tells while it runs, from several threads. Calls are short and frequent; nothing waits for an answer.

@@ -62,6 +62,9 @@ pub struct ScanArgs {
     /// Follow symbolic links
     #[arg(long, env = "MUSEFS_FOLLOW_SYMLINKS", value_parser = FalseyValueParser::new())]
     pub follow_symlinks: bool,
+    /// Leave out duration, bitrate and the like where reading them costs a pass of its own
+    #[arg(long, env = "MUSEFS_NO_PROPERTIES", value_parser = FalseyValueParser::new())]
+    pub no_properties: bool,
     /// Print nothing but errors
     #[arg(short, long, env = "MUSEFS_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,

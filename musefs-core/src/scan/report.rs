@@ -44,6 +44,8 @@ pub enum ScanWarning {
     BadField,
     /// The content is another format than the extension says.
     ExtensionMismatch,
+    /// The properties of the sound could not be read.
+    NoProperties,
     /// No fresh metadata can be put in front of the file with what the store holds of it.
     NoLayout,
     /// A symbolic link that was not followed.
@@ -65,6 +67,7 @@ impl ScanWarning {
             Self::LegacyText => "legacy_text",
             Self::BadField => "bad_field",
             Self::ExtensionMismatch => "extension_mismatch",
+            Self::NoProperties => "no_properties",
             Self::NoLayout => "no_layout",
             Self::SymlinkSkipped => "symlink_skipped",
             Self::SymlinkLoop => "symlink_loop",

@@ -68,11 +68,25 @@ struct Existing {
     format: String,
     structure: Vec<u8>,
     failure: Option<String>,
+    sound: Sound,
     probe_version: u32,
     edited_parts: i64,
     change_seq: i64,
     content_seq: i64,
     backing_seq: i64,
+}
+
+/// The columns `duration_ms`, `sample_rate_hz`, `channels`, `bits_per_sample` and `bitrate_bps`.
+type Sound = [Option<i64>; 5];
+
+fn sound_columns(properties: &AudioProperties) -> Sound {
+    [
+        properties.duration_ms.map(u64::cast_signed),
+        properties.sample_rate_hz.map(i64::from),
+        properties.channels.map(i64::from),
+        properties.bits_per_sample.map(i64::from),
+        properties.bitrate_bps.map(i64::from),
+    ]
 }
 
 impl Store {
@@ -173,7 +187,7 @@ impl Store {
         };
         let reading = finding.reading.unwrap_or(&unread);
         let stamp = &finding.stamp;
-        let properties = &reading.properties;
+        let sound = sound_columns(&reading.properties);
         let number = write.next_number();
         self.database.execute(
             "INSERT INTO tracks (root_id, path, backing_size, backing_mtime_ns, backing_ctime_ns, backing_inode, format, \
@@ -191,11 +205,11 @@ impl Store {
                 PROBE_VERSION,
                 reading.structure.to_bytes(),
                 reading.failure.map(TrackFailure::as_str),
-                properties.duration_ms.map(u64::cast_signed),
-                properties.sample_rate_hz,
-                properties.channels,
-                properties.bits_per_sample,
-                properties.bitrate_bps,
+                sound[0],
+                sound[1],
+                sound[2],
+                sound[3],
+                sound[4],
                 reading.fingerprint.to_be_bytes(),
                 reading.served_size.map(u64::cast_signed),
                 SYNTHESIZER_VERSION,
@@ -211,7 +225,8 @@ impl Store {
     fn existing(&self, root: RootId, path: &[u8]) -> Result<Option<Existing>, StoreError> {
         self.database.row(
             "SELECT id, backing_size, backing_mtime_ns, backing_ctime_ns, backing_inode, format, structure, failure, \
-             probe_version, edited_parts, change_seq, content_seq, backing_seq FROM tracks WHERE root_id = ?1 AND path = ?2",
+             probe_version, edited_parts, change_seq, content_seq, backing_seq, duration_ms, sample_rate_hz, channels, \
+             bits_per_sample, bitrate_bps FROM tracks WHERE root_id = ?1 AND path = ?2",
             (root.0, path),
             |row| {
                 Ok(Existing {
@@ -230,6 +245,13 @@ impl Store {
                     change_seq: row.get(10)?,
                     content_seq: row.get(11)?,
                     backing_seq: row.get(12)?,
+                    sound: [
+                        row.get(13)?,
+                        row.get(14)?,
+                        row.get(15)?,
+                        row.get(16)?,
+                        row.get(17)?,
+                    ],
                 })
             },
         )
@@ -276,7 +298,9 @@ impl Store {
             || existing.format != reading.format.as_str()
             || held != parts;
         let failure = reading.failure.map(TrackFailure::as_str);
-        let row_changed = content_changed || existing.failure.as_deref() != failure;
+        let sound = sound_columns(&reading.properties);
+        let row_changed =
+            content_changed || existing.failure.as_deref() != failure || existing.sound != sound;
         if !row_changed
             && existing.probe_version == PROBE_VERSION
             && existing.stamp.ctime_ns == finding.stamp.ctime_ns
@@ -305,7 +329,6 @@ impl Store {
             existing.change_seq
         };
         let stamp = &finding.stamp;
-        let properties = &reading.properties;
         self.database.execute(
             "UPDATE tracks SET backing_size = ?2, backing_mtime_ns = ?3, backing_ctime_ns = ?4, backing_inode = ?5, \
              format = ?6, probe_version = ?7, structure = ?8, failure = ?9, duration_ms = ?10, sample_rate_hz = ?11, \
@@ -321,11 +344,11 @@ impl Store {
                 PROBE_VERSION,
                 structure,
                 failure,
-                properties.duration_ms.map(u64::cast_signed),
-                properties.sample_rate_hz,
-                properties.channels,
-                properties.bits_per_sample,
-                properties.bitrate_bps,
+                sound[0],
+                sound[1],
+                sound[2],
+                sound[3],
+                sound[4],
                 reading.fingerprint.to_be_bytes(),
                 served_size.map(u64::cast_signed),
                 SYNTHESIZER_VERSION,

@@ -123,6 +123,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         jobs: args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),
         force: args.force,
         follow_symlinks: args.follow_symlinks,
+        skip_properties: args.no_properties,
     };
     let metrics = Metrics::declare(&Engine::new()).context("a metric of the core")?;
     let shown = Shown::new(args.quiet);
