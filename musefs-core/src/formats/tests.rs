@@ -10,6 +10,7 @@ mod build;
 mod damage;
 mod flac;
 mod mp3;
+mod odd;
 mod others;
 
 use build::FlacBuilder;
