@@ -207,6 +207,7 @@ pub fn scan(
         updated: written.updated,
         moved: written.moved.len() as u64,
         unchanged: compared.unchanged + written.unchanged,
+        outdated: compared.outdated,
         missing: missing.len() as u64,
         failures: tally.failures,
         warnings: tally.warnings,

@@ -48,6 +48,8 @@ pub enum ScanWarning {
     NoProperties,
     /// No fresh metadata can be put in front of the file with what the store holds of it.
     NoLayout,
+    /// Somebody wrote into the file's row what cannot be read; the file is read again.
+    BrokenRow,
     /// A symbolic link that was not followed.
     SymlinkSkipped,
     /// A symbolic link to a directory above it.
@@ -69,6 +71,7 @@ impl ScanWarning {
             Self::ExtensionMismatch => "extension_mismatch",
             Self::NoProperties => "no_properties",
             Self::NoLayout => "no_layout",
+            Self::BrokenRow => "broken_row",
             Self::SymlinkSkipped => "symlink_skipped",
             Self::SymlinkLoop => "symlink_loop",
             Self::SymlinkDangling => "symlink_dangling",
@@ -183,6 +186,9 @@ pub struct ScanReport {
     pub moved: u64,
     /// Files that are as their rows say.
     pub unchanged: u64,
+    /// Files that are as they were and were read again all the same: another version of musefs had read them, or somebody
+    /// gave up their edits.
+    pub outdated: u64,
     /// Tracks whose file was found gone by this scan.
     pub missing: u64,
     /// Files and directories that failed, this time or the last time they were read, by reason.

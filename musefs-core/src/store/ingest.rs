@@ -9,6 +9,7 @@ use std::path::Path;
 use super::database::OwnWrite;
 use super::parts::Parts;
 use super::rows::{Stamp, TrackFailure};
+use super::tracks::is_current;
 use super::{RootId, Store, StoreError, TrackId};
 use crate::formats::{
     AudioProperties, Desired, Format, PROBE_VERSION, SYNTHESIZER_VERSION, Structure, synthesize,
@@ -65,11 +66,12 @@ pub enum Ingested {
 struct Existing {
     id: TrackId,
     stamp: Stamp,
-    format: String,
+    /// The texts as they are, whatever somebody made of them.
+    format: Vec<u8>,
     structure: Vec<u8>,
-    failure: Option<String>,
+    failure: Option<Vec<u8>>,
     sound: Sound,
-    probe_version: u32,
+    probe_version: i64,
     edited_parts: i64,
     change_seq: i64,
     content_seq: i64,
@@ -237,9 +239,9 @@ impl Store {
                         ctime_ns: row.get(3)?,
                         inode: row.get::<_, i64>(4)?.cast_unsigned(),
                     },
-                    format: row.get(5)?,
+                    format: row.get_ref(5)?.as_bytes()?.to_vec(),
                     structure: row.get(6)?,
-                    failure: row.get(7)?,
+                    failure: row.get_ref(7)?.as_bytes_or_null()?.map(<[u8]>::to_vec),
                     probe_version: row.get(8)?,
                     edited_parts: row.get(9)?,
                     change_seq: row.get(10)?,
@@ -264,7 +266,7 @@ impl Store {
         existing: &Existing,
         failure: TrackFailure,
     ) -> Result<bool, StoreError> {
-        if existing.failure.as_deref() == Some(failure.as_str()) {
+        if existing.failure.as_deref() == Some(failure.as_str().as_bytes()) {
             return Ok(false);
         }
         self.database.execute(
@@ -293,16 +295,19 @@ impl Store {
 
         let structure = reading.structure.to_bytes();
         let backing_changed = !existing.stamp.matches(&finding.stamp);
+        // What another version's probe read was served as it is.
         let content_changed = backing_changed
+            || !is_current(existing.probe_version)
             || existing.structure != structure
-            || existing.format != reading.format.as_str()
+            || existing.format != reading.format.as_str().as_bytes()
             || held != parts;
         let failure = reading.failure.map(TrackFailure::as_str);
         let sound = sound_columns(&reading.properties);
-        let row_changed =
-            content_changed || existing.failure.as_deref() != failure || existing.sound != sound;
+        let row_changed = content_changed
+            || existing.failure.as_deref() != failure.map(str::as_bytes)
+            || existing.sound != sound;
         if !row_changed
-            && existing.probe_version == PROBE_VERSION
+            && existing.probe_version == i64::from(PROBE_VERSION)
             && existing.stamp.ctime_ns == finding.stamp.ctime_ns
         {
             return Ok(false);

@@ -192,6 +192,13 @@ fn print_summary(report: &ScanReport, db: &Path, out: &mut impl io::Write) -> io
         HumanCount(report.scan_opens),
         HumanCount(report.scan_preads),
     )?;
+    if report.outdated > 0 {
+        writeln!(
+            out,
+            "Read {} again that another version of musefs had read; edits are kept",
+            HumanCount(report.outdated)
+        )?;
+    }
     let failures = report
         .failures
         .iter()
