@@ -245,8 +245,9 @@ fn picture(region: &Region<'_>) -> Result<Option<Art>, Stop> {
     }
 }
 
-/// Sample rate (20 bits), channels less one (3), bits less one (5) and samples (36) from byte 10 of STREAMINFO.
-fn properties(stream_info: &[u8], audio_len: u64) -> AudioProperties {
+/// Sample rate (20 bits), channels less one (3), bits less one (5) and samples (36) from byte 10 of STREAMINFO, which is 34
+/// bytes; `audio_len` in bytes is what the bitrate is of.
+pub(super) fn properties(stream_info: &[u8], audio_len: u64) -> AudioProperties {
     let packed = u64::from_be_bytes(stream_info[10..18].try_into().expect("eight bytes"));
     let field = |shift: u32, bits: u32| {
         u32::try_from(packed >> shift & ((1 << bits) - 1)).expect("at most 20 bits")

@@ -1,8 +1,10 @@
 //! The sound of formats whose own probe does not tell it: how long, at which rate, on how many channels.
 //!
 //! A pass of its own, after the probe and without it: whatever goes wrong here costs a file these numbers and nothing else.
-//! lofty reads them, over a cursor that stops when it comes to bytes which were not fetched; it is told the format by our
-//! own look at the content, and neither its panics nor its allocations go past this module.
+//! lofty reads most of them, over a cursor that stops when it comes to bytes which were not fetched; it is told the format by
+//! our own look at the content, and neither its panics nor its allocations go past this module.
+
+mod ogg;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -33,8 +35,10 @@ const BULK_READ_BYTES_MIN: usize = 128 << 10;
 /// `NeedMore` under the rules of [`super::probe`]; `Broken` when the file does not tell in a way that is understood.
 pub fn properties(fetched: &Fetched, extension: Option<&str>) -> Result<AudioProperties, Stop> {
     let sniffed = sniff::sniff(fetched, extension)?;
-    if sniffed.format == Format::TrueAudio {
-        return true_audio(fetched, &sniffed);
+    match sniffed.format {
+        Format::TrueAudio => return true_audio(fetched, &sniffed),
+        Format::Ogg => return ogg::properties(fetched, sniffed.start),
+        _ => {}
     }
     let file_type = file_type(fetched, &sniffed)?.ok_or(Stop::Broken(Failure::Unsupported))?;
     let options = ParseOptions::new()
