@@ -63,7 +63,7 @@ pub(super) const DESCRIPTION: Description = Description {
             sample: "grouped_text.mp3",
         },
         Loss {
-            what: "Lyrics3 fields that are no text of the vocabulary (IND, CRC, IMG …)",
+            what: "Lyrics3 fields that are no text of the vocabulary (CRC, IMG …)",
             why: "they have no place in ID3v2, or tell of their own file",
             sample: "lyrics3.mp3",
         },
