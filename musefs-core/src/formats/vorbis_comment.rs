@@ -122,7 +122,8 @@ pub(super) fn read(regions: &[Region<'_>]) -> Result<Comments, Stop> {
                 .entry(key.clone())
                 .or_insert_with(|| (next, Vec::new(), false));
             entry.1.push(value.clone());
-            entry.2 |= comment.legacy;
+            // A name that cannot be written stays as it is, and its value with it.
+            entry.2 |= comment.legacy && comment.name.is_ascii();
             keys.push(entry.0);
             comments.tags.push(Tag { key, value });
         }

@@ -171,6 +171,28 @@ fn serve(probe: &Probe, bytes: &[u8], numbers: &mut Numbers) -> Option<Vec<u8>> 
     Some(whole)
 }
 
+/// What a reader of the served file finds is what was to be served. Empty values may go: where values are separated by NUL,
+/// those at the end are padding.
+fn assert_survived(before: &Probe, after: &Probe) {
+    let sorted = |probe: &Probe| {
+        let mut tags = probe.tags.clone();
+        tags.retain(|tag| !tag.value.is_empty());
+        tags.sort_by(|left, right| left.key.cmp(&right.key));
+        tags
+    };
+    assert_eq!(sorted(before), sorted(after), "other tags are served");
+    assert_eq!(
+        before.art.len(),
+        after.art.len(),
+        "other pictures are served"
+    );
+    assert_eq!(
+        before.items.len(),
+        after.items.len(),
+        "other items are served"
+    );
+}
+
 /// Takes a file through everything.
 pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
     let mut numbers = Numbers(seed);
@@ -218,6 +240,7 @@ pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
             again.format, probe.format,
             "what is served is another format"
         );
+        assert_survived(&probe, &again);
     }
     // Edits of all kinds: a new value, a removed one, a new picture in place of an old one, a kept item less.
     probe
@@ -225,7 +248,7 @@ pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
         .truncate(index(numbers.below(probe.tags.len() as u64 + 1)));
     probe.tags.push(Tag {
         key: "title".to_owned(),
-        value: "x".repeat(index(numbers.below(300))),
+        value: "x".repeat(index(1 + numbers.below(300))),
     });
     probe.tags.sort_by(|left, right| left.key.cmp(&right.key));
     probe.art.truncate(index(numbers.below(3)));
@@ -250,6 +273,7 @@ pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
             again.failure, None,
             "what is served after an edit cannot be taken apart"
         );
+        assert_survived(&probe, &again);
     }
 }
 
