@@ -1,4 +1,4 @@
-//! The one table of formats: how each is recognised, taken apart and put together again.
+//! The formats: how each is recognised, taken apart and put together again.
 //!
 //! Nothing here does I/O. A probe looks at the bytes that were [`Fetched`] for it and either answers with a [`Probe`] or
 //! asks for one more range; its caller reads that range and asks again. Synthesis turns what the store holds of a track
@@ -18,8 +18,10 @@ mod id3v2;
 mod mp3;
 mod mpeg;
 mod other;
+mod properties;
 mod region;
 mod sniff;
+mod table;
 mod text;
 mod trailer;
 mod vocabulary;
@@ -27,6 +29,8 @@ mod vorbis_comment;
 
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use properties::properties;
+pub use table::{Description, KeyNames, Loss, is_audio_extension, key_names};
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
 pub const PROBE_VERSION: u32 = 2;
@@ -39,7 +43,7 @@ pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {
     vocabulary::keys()
 }
 
-/// What a file is, by its content. `as_str` is the name in the store, in metrics and in reports.
+/// What a file is, by its content. [`Format::description`] says the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Format {
     /// Native FLAC.
@@ -84,86 +88,6 @@ impl Format {
         Self::Adts,
         Self::Unrecognised,
     ];
-
-    /// The name in the store, in metrics and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flac => "flac",
-            Self::Mp3 => "mp3",
-            Self::Mp4 => "mp4",
-            Self::Ogg => "ogg",
-            Self::Wav => "wav",
-            Self::Aiff => "aiff",
-            Self::Ape => "ape",
-            Self::WavPack => "wavpack",
-            Self::Musepack => "musepack",
-            Self::TrueAudio => "trueaudio",
-            Self::Adts => "adts",
-            Self::Unrecognised => "unrecognised",
-        }
-    }
-
-    /// The format of that name, the inverse of [`Format::as_str`].
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == name)
-    }
-
-    /// Whether files of this format can be served with fresh metadata; the others are served as they are.
-    pub fn has_synthesizer(self) -> bool {
-        matches!(self, Self::Flac | Self::Mp3)
-    }
-
-    /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
-    pub fn from_extension(extension: &str) -> Option<Self> {
-        AUDIO_EXTENSIONS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(extension))
-            .and_then(|(_, format)| *format)
-    }
-}
-
-/// The extensions, in lower case, of files that a scan takes for audio, and the format that each promises. Those without
-/// a format are listed and served as they are.
-pub const AUDIO_EXTENSIONS: [(&str, Option<Format>); 32] = [
-    ("flac", Some(Format::Flac)),
-    ("mp3", Some(Format::Mp3)),
-    ("mp2", Some(Format::Mp3)),
-    ("mp1", Some(Format::Mp3)),
-    ("mpga", Some(Format::Mp3)),
-    ("m4a", Some(Format::Mp4)),
-    ("m4b", Some(Format::Mp4)),
-    ("m4r", Some(Format::Mp4)),
-    ("mp4", Some(Format::Mp4)),
-    ("ogg", Some(Format::Ogg)),
-    ("oga", Some(Format::Ogg)),
-    ("opus", Some(Format::Ogg)),
-    ("spx", Some(Format::Ogg)),
-    ("wav", Some(Format::Wav)),
-    ("wave", Some(Format::Wav)),
-    ("bwf", Some(Format::Wav)),
-    ("aiff", Some(Format::Aiff)),
-    ("aif", Some(Format::Aiff)),
-    ("aifc", Some(Format::Aiff)),
-    ("ape", Some(Format::Ape)),
-    ("wv", Some(Format::WavPack)),
-    ("mpc", Some(Format::Musepack)),
-    ("mp+", Some(Format::Musepack)),
-    ("tta", Some(Format::TrueAudio)),
-    ("aac", Some(Format::Adts)),
-    ("wma", None),
-    ("dsf", None),
-    ("dff", None),
-    ("mka", None),
-    ("caf", None),
-    ("ac3", None),
-    ("dts", None),
-];
-
-/// Whether a file with this extension (the bytes after the last dot, any case) belongs into the tree.
-pub fn is_audio_extension(extension: &[u8]) -> bool {
-    AUDIO_EXTENSIONS
-        .iter()
-        .any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(extension))
 }
 
 /// A run of bytes of the backing file.

@@ -41,8 +41,12 @@ pub struct BuildReport {
     pub missing: u64,
     /// Tracks left out because a field was missing, by field.
     pub skipped: BTreeMap<String, u64>,
-    /// Rows that could not be read.
+    /// Rows left out: of a number that another row has, or unreadable as a whole.
     pub broken: u64,
+    /// Rows listed without something in them that could not be read.
+    pub unread: u64,
+    /// Rows that another version's probe read; their files are served as they are.
+    pub outdated: u64,
     /// Sizes that had to be computed.
     pub sizes_computed: u64,
     /// Whether the store turned out to be an older copy of itself with other edits.
@@ -297,7 +301,8 @@ impl Refresher {
                 listed_ns: row.added_ns,
             });
         })?;
-        report.broken += pass.broken;
+        report.unread += pass.broken;
+        report.outdated += pass.outdated;
         Ok(waiting)
     }
 

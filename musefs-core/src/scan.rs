@@ -53,6 +53,8 @@ pub struct ScanOptions {
     pub force: bool,
     /// Whether symbolic links are followed. Where not, they are counted and left alone.
     pub follow_symlinks: bool,
+    /// Whether the properties of the sound are left out of files whose tags do not come with them.
+    pub skip_properties: bool,
 }
 
 /// What a scan tells while it runs, from several threads. Calls are short and frequent; nothing waits for an answer.
@@ -205,6 +207,7 @@ pub fn scan(
         updated: written.updated,
         moved: written.moved.len() as u64,
         unchanged: compared.unchanged + written.unchanged,
+        outdated: compared.outdated,
         missing: missing.len() as u64,
         failures: tally.failures,
         warnings: tally.warnings,

@@ -42,10 +42,27 @@ pub enum Command {
     Scan(ScanArgs),
     /// Serve a scanned library as a read-only filesystem
     Mount(Box<MountArgs>),
+    /// Tell what is read, kept and written of each format
+    Formats(FormatsArgs),
+}
+
+/// `musefs formats`.
+#[derive(Debug, Args)]
+pub struct FormatsArgs {
+    /// For programs: one JSON object
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// As a page of documentation, with the names of all tags
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// `musefs scan`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct ScanArgs {
     /// Directories and files to scan
     #[arg(required = true, value_name = "TARGETS")]
@@ -62,6 +79,9 @@ pub struct ScanArgs {
     /// Follow symbolic links
     #[arg(long, env = "MUSEFS_FOLLOW_SYMLINKS", value_parser = FalseyValueParser::new())]
     pub follow_symlinks: bool,
+    /// Leave out duration, bitrate and the like where reading them costs a pass of its own
+    #[arg(long, env = "MUSEFS_NO_PROPERTIES", value_parser = FalseyValueParser::new())]
+    pub no_properties: bool,
     /// Print nothing but errors
     #[arg(short, long, env = "MUSEFS_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,

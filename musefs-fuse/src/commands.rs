@@ -2,6 +2,7 @@
 
 use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 
+mod formats;
 mod mount;
 mod scan;
 
@@ -56,5 +57,6 @@ pub fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Scan(args) => scan::run(&args),
         Command::Mount(args) => mount::run(&args),
+        Command::Formats(args) => formats::run(&args),
     }
 }

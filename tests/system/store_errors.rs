@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::support::library::Library;
+use crate::support::eventually;
+use crate::support::library::{Library, TWO_SERVED};
 use crate::support::mount::Mount;
 use crate::support::process::run;
 use crate::support::users::{give_to_normal_user, has_normal_user, musefs_as_normal_user};
@@ -180,4 +181,42 @@ fn a_store_inside_a_mount() {
     std::fs::create_dir(&other).unwrap();
     let mut second = crate::support::process::musefs(["mount", "--db"]);
     run(second.arg(&inside).arg(other)).refused(1, &parts);
+}
+
+#[test]
+fn a_row_that_somebody_broke_is_served_as_it_is_until_the_next_scan() {
+    require_fuse!();
+    let library = Library::of_two();
+    library.set_tag("one.flac", "title", "Edited");
+    let mount = Mount::new(&library);
+    let served = mount.join("Boards of Canada/Geogaddi/Edited.flac");
+    let edited = std::fs::read(&served).unwrap();
+    let backing = std::fs::read(library.music().join("one.flac")).unwrap();
+    assert!(edited != backing);
+    for broken in [
+        "structure = x'ff'",
+        "probe_version = 9223372036854775807",
+        "format = 'wax cylinder', structure = x'ff'",
+    ] {
+        let sql = format!("UPDATE tracks SET {broken} WHERE path = CAST('one.flac' AS BLOB)");
+        library.store().execute_batch(&sql).unwrap();
+        eventually("it is served as it is", || {
+            let size = std::fs::metadata(&served).ok()?.len();
+            (size == backing.len() as u64).then_some(())
+        });
+        assert!(std::fs::read(&served).unwrap() == backing, "{broken}");
+        assert!(std::fs::read(mount.join(TWO_SERVED)).is_ok());
+        let told = run(Mount::command(&library).arg("--dry-run")).done().text();
+        assert!(told.contains("2 tracks"), "{told}");
+        library.scan();
+        eventually("the scan has mended it", || {
+            let size = std::fs::metadata(&served).ok()?.len();
+            (size == edited.len() as u64).then_some(())
+        });
+        assert!(std::fs::read(&served).unwrap() == edited, "{broken}");
+    }
+    let log = mount.stop().stderr;
+    for word in ["structure", "wax cylinder", "one.flac"] {
+        assert!(log.contains(word), "{word} is not in the log: {log}");
+    }
 }

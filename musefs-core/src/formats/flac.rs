@@ -10,10 +10,49 @@ use super::sniff::Sniffed;
 use super::text::utf8_or_legacy;
 use super::vorbis_comment::{self, CommentList};
 use super::{
-    Art, AudioProperties, ByteRange, Desired, Failure, Fetched, Format, OpaqueItem, Probe, Source,
-    Stop, Structure, SynthesisError, Warning, id3v2, trailer,
+    Art, AudioProperties, ByteRange, Description, Desired, Failure, Fetched, Format, Loss,
+    OpaqueItem, Probe, Source, Stop, Structure, SynthesisError, Warning, id3v2, trailer,
 };
 use crate::layout::{BlobKind, Layout};
+
+/// What is said of the format.
+pub(super) const DESCRIPTION: Description = Description {
+    name: "flac",
+    title: "FLAC",
+    extensions: &["flac"],
+    read: &[
+        "Vorbis comments, several blocks as one",
+        "PICTURE blocks",
+        "ID3v2 in front where there are no comments",
+    ],
+    kept: &[
+        "pictures",
+        "comments that nobody changed, byte for byte",
+        "comments that hold pictures or are over 1 MiB",
+        "APPLICATION, CUESHEET and blocks of other types",
+    ],
+    written: &[
+        "one VORBIS_COMMENT block",
+        "PICTURE blocks",
+        "256 bytes of PADDING",
+    ],
+    audio: "STREAMINFO, SEEKTABLE and all frames, byte for byte",
+    left_alone: &[
+        "files without a whole STREAMINFO, or whose blocks do not lead to the first frame",
+    ],
+    losses: &[
+        Loss {
+            what: "ID3v2 in front, but for its text and pictures where there are no comments; ID3v1 behind",
+            why: "they are no part of FLAC, and players read the comments",
+            sample: "id3_around.flac",
+        },
+        Loss {
+            what: "the vendor text of comment blocks after the first",
+            why: "the format allows one comment block, and that has one vendor",
+            sample: "two_comment_blocks.flac",
+        },
+    ],
+};
 
 /// Most metadata blocks of one file.
 const BLOCKS_MAX: usize = 1024;
@@ -206,8 +245,9 @@ fn picture(region: &Region<'_>) -> Result<Option<Art>, Stop> {
     }
 }
 
-/// Sample rate (20 bits), channels less one (3), bits less one (5) and samples (36) from byte 10 of STREAMINFO.
-fn properties(stream_info: &[u8], audio_len: u64) -> AudioProperties {
+/// Sample rate (20 bits), channels less one (3), bits less one (5) and samples (36) from byte 10 of STREAMINFO, which is 34
+/// bytes; `audio_len` in bytes is what the bitrate is of.
+pub(super) fn properties(stream_info: &[u8], audio_len: u64) -> AudioProperties {
     let packed = u64::from_be_bytes(stream_info[10..18].try_into().expect("eight bytes"));
     let field = |shift: u32, bits: u32| {
         u32::try_from(packed >> shift & ((1 << bits) - 1)).expect("at most 20 bits")

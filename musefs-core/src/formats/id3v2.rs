@@ -239,6 +239,10 @@ impl Id3v2 {
         texts: &mut Vec<Text>,
     ) -> Result<(), Stop> {
         if POSITIONAL.contains(&&frame.id) {
+            self.warn(
+                &frame.native(),
+                "it tells of places in its own file and was left out",
+            );
             return Ok(());
         }
         if frame.len == 0 {

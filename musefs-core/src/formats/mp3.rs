@@ -11,10 +11,74 @@ use super::text::TEXT_VALUE_BYTES_MAX;
 use super::trailer::{self, Trailers};
 use super::vocabulary::{Family, native_name};
 use super::{
-    AudioProperties, ByteRange, Desired, Failure, Fetched, Format, Probe, Stop, Structure,
-    SynthesisError, Tag, Warning, apev2,
+    AudioProperties, ByteRange, Description, Desired, Failure, Fetched, Format, Loss, Probe, Stop,
+    Structure, SynthesisError, Tag, Warning, apev2,
 };
 use crate::layout::Layout;
+
+/// What is said of the format.
+pub(super) const DESCRIPTION: Description = Description {
+    name: "mp3",
+    title: "MP3 (MPEG audio, layers I to III)",
+    extensions: &["mp3", "mp2", "mp1", "mpga"],
+    read: &[
+        "ID3v2.2, 2.3 and 2.4, also several and appended ones",
+        "APEv2",
+        "Lyrics3",
+        "ID3v1",
+    ],
+    kept: &[
+        "pictures",
+        "frames that are no text: PRIV, GEOB, POPM, UFID, SYLT, CHAP, CTOC …",
+        "compressed, encrypted and unsynchronised frames, not decoded, with their flags",
+        "text frames over 1 MiB",
+    ],
+    written: &["one ID3v2.4 tag in UTF-8", "256 bytes of padding"],
+    audio: "from the first frame (Xing, Info and VBRI included) to the last, byte for byte",
+    left_alone: &["files without three frames in a row"],
+    losses: &[
+        Loss {
+            what: "SEEK and ASPI frames",
+            why: "they tell of places in their own file, which are others in the served one",
+            sample: "positional_frames.mp3",
+        },
+        Loss {
+            what: "frames without a body",
+            why: "ID3v2.4 has none, and nothing is in them",
+            sample: "empty_frame.mp3",
+        },
+        Loss {
+            what: "ID3v2.2 frames without a name in ID3v2.4",
+            why: "a tag of ID3v2.4 cannot hold their names of three letters",
+            sample: "id3v22_unknown_frame.mp3",
+        },
+        Loss {
+            what: "binary APEv2 items but covers",
+            why: "they have no place in ID3v2",
+            sample: "apev2_binary.mp3",
+        },
+        Loss {
+            what: "the group of a text frame",
+            why: "text is written anew, and the group's registration need not concern it any more",
+            sample: "grouped_text.mp3",
+        },
+        Loss {
+            what: "Lyrics3 fields that are no text of the vocabulary (CRC, IMG …)",
+            why: "they have no place in ID3v2, or tell of their own file",
+            sample: "lyrics3.mp3",
+        },
+        Loss {
+            what: "a tag that another one overrides: of stacked ID3v2, APEv2, Lyrics3 and ID3v1, the first has its say on a field",
+            why: "one tag is served, and players would read the first",
+            sample: "all_tags.mp3",
+        },
+        Loss {
+            what: "junk between the tag and the first frame",
+            why: "it is neither metadata nor sound",
+            sample: "junk_before_frames.mp3",
+        },
+    ],
+};
 
 /// How far behind the tags the first frame is looked for, in bytes, one step after the other.
 const JUNK_BYTES_STEPS: [u64; 3] = [8 << 10, 64 << 10, 1 << 20];

@@ -10,6 +10,7 @@ mod build;
 mod damage;
 mod flac;
 mod mp3;
+mod odd;
 mod others;
 
 use build::FlacBuilder;
@@ -17,13 +18,13 @@ use build::FlacBuilder;
 /// Most requests that probing a small file may take.
 const ROUNDS_MAX: usize = 64;
 
-/// Probes a file as a scan does: fetching what is asked for, rounded out to blocks of `block` bytes.
-fn probe_by(bytes: &[u8], extension: Option<&str>, block: u64) -> (Probe, u64) {
+/// Asks a pass as a scan does: fetching what it asks for, rounded out to blocks of `block` bytes.
+fn ask<T>(bytes: &[u8], block: u64, pass: impl Fn(&Fetched) -> Result<T, Range<u64>>) -> (T, u64) {
     let len = bytes.len() as u64;
     let mut fetched = Fetched::new(len);
     for _ in 0..ROUNDS_MAX {
-        match probe(&fetched, extension) {
-            Ok(probe) => return (probe, fetched.bytes()),
+        match pass(&fetched) {
+            Ok(given) => return (given, fetched.bytes()),
             Err(Range { start, end }) => {
                 assert!(start < end && end <= len, "{start}..{end} of {len}");
                 let first = start / block * block;
@@ -34,6 +35,20 @@ fn probe_by(bytes: &[u8], extension: Option<&str>, block: u64) -> (Probe, u64) {
         }
     }
     panic!("probing did not end");
+}
+
+fn probe_by(bytes: &[u8], extension: Option<&str>, block: u64) -> (Probe, u64) {
+    ask(bytes, block, |fetched| probe(fetched, extension))
+}
+
+/// What the pass for the sound says of a file.
+fn sound_of(bytes: &[u8], extension: &str) -> Result<AudioProperties, Failure> {
+    let pass = |fetched: &Fetched| match properties(fetched, Some(extension)) {
+        Ok(properties) => Ok(Ok(properties)),
+        Err(Stop::NeedMore(range)) => Err(range),
+        Err(Stop::Broken(failure)) => Ok(Err(failure)),
+    };
+    ask(bytes, 4096, pass).0
 }
 
 fn probed(bytes: &[u8], extension: &str) -> Probe {

@@ -168,7 +168,7 @@ pub(super) fn read_tags(
         let bytes = fetched.get(range.offset, len)?;
         match version {
             LyricsVersion::One => push(&mut tags, "lyrics", &latin1(bytes)),
-            LyricsVersion::Two => lyrics_fields(bytes, &mut tags),
+            LyricsVersion::Two => lyrics_fields(bytes, &mut tags, warnings),
         }
     }
     if let Some(start) = trailers.id3v1 {
@@ -188,13 +188,20 @@ fn push(tags: &mut Vec<Tag>, key: &str, value: &str) {
     }
 }
 
-fn lyrics_fields(mut bytes: &[u8], tags: &mut Vec<Tag>) {
+fn lyrics_fields(mut bytes: &[u8], tags: &mut Vec<Tag>, warnings: &mut Vec<Warning>) {
+    let mut warn = |name: &[u8], reason: &str| {
+        warnings.push(Warning::BadField {
+            field: format!("Lyrics3 {}", latin1(name)),
+            reason: reason.to_owned(),
+        });
+    };
     while bytes.len() >= 8 {
         let (head, rest) = bytes.split_at(8);
         let len = decimal(&head[3..])
             .and_then(|len| usize::try_from(len).ok())
             .filter(|&len| len <= rest.len());
         let Some(len) = len else {
+            warn(&head[..3], "its length contradicts the tag's");
             return;
         };
         let value = latin1(&rest[..len]);
@@ -207,8 +214,11 @@ fn lyrics_fields(mut bytes: &[u8], tags: &mut Vec<Tag>) {
             b"ETT" => Some("title"),
             _ => None,
         };
-        if let Some(key) = key {
-            push(tags, key, &value);
+        match key {
+            Some(key) => push(tags, key, &value),
+            // Tells of the other fields alone, and stands in every tag.
+            None if head.starts_with(b"IND") => {}
+            None => warn(&head[..3], "it has no place elsewhere and was left out"),
         }
         bytes = &rest[len..];
     }

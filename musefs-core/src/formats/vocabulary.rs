@@ -132,13 +132,17 @@ fn names(row: &Row, family: Family) -> &'static [&'static str] {
     }
 }
 
-/// The name that `family` writes for a vocabulary key.
-pub(super) fn native_name(key: &str, family: Family) -> Option<&'static str> {
+/// The names that `family` has for a vocabulary key, the one that it writes first.
+pub(super) fn native_names(key: &str, family: Family) -> &'static [&'static str] {
     TABLE
         .iter()
         .find(|row| row.0 == key)
-        .and_then(|row| names(row, family).first())
-        .copied()
+        .map_or(&[], |row| names(row, family))
+}
+
+/// The name that `family` writes for a vocabulary key.
+pub(super) fn native_name(key: &str, family: Family) -> Option<&'static str> {
+    native_names(key, family).first().copied()
 }
 
 /// The key of a native name (compared without case), and how far down the row's names it stands.

@@ -122,7 +122,8 @@ pub(super) fn read(regions: &[Region<'_>]) -> Result<Comments, Stop> {
                 .entry(key.clone())
                 .or_insert_with(|| (next, Vec::new(), false));
             entry.1.push(value.clone());
-            entry.2 |= comment.legacy;
+            // A name that cannot be written stays as it is, and its value with it.
+            entry.2 |= comment.legacy && comment.name.is_ascii();
             keys.push(entry.0);
             comments.tags.push(Tag { key, value });
         }
@@ -257,9 +258,12 @@ impl CommentList {
         let mut body = Assembly::default();
         let mut count: u64 = 0;
         let mut done: BTreeSet<&str> = BTreeSet::new();
+        let by_key: BTreeMap<&str, &[&str]> = wanted
+            .iter()
+            .map(|(key, values)| (*key, values.as_slice()))
+            .collect();
         let write_key = |key: &str, name: &str, body: &mut Assembly| {
-            let values = wanted.iter().find(|(known, _)| *known == key);
-            let values = values.map_or(&[][..], |(_, values)| values);
+            let values = by_key.get(key).copied().unwrap_or_default();
             for value in values {
                 let len = name.len() + 1 + value.len();
                 body.bytes(&length_field(len as u64, name)?.to_le_bytes());

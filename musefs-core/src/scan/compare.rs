@@ -1,14 +1,13 @@
 //! Each file that the walk finds, compared with its row: what differs goes to the probes, what is left over is gone.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use super::report::ScanFailure;
+use super::report::{ScanFailure, ScanWarning};
 use super::targets::{Plan, is_within};
 use super::walk::{FileFound, Walked};
 use super::{PROBE_BATCH_FILES_MAX, Shared};
-use crate::formats::PROBE_VERSION;
 use crate::store::{KnownTrack, RootId, Stamp, TrackFailure, TrackId};
 
 /// A file to read.
@@ -31,6 +30,8 @@ pub(super) struct FileToProbe {
 pub(super) struct Compared {
     /// Files that are as their rows say.
     pub(super) unchanged: u64,
+    /// Files that are read again because their rows are of another version, or somebody gave up their edits.
+    pub(super) outdated: u64,
     /// Rows whose file was not come upon, where everything beneath could be read.
     pub(super) gone: Vec<TrackId>,
 }
@@ -48,6 +49,7 @@ pub(super) struct Comparer<'a> {
     batch: Vec<FileToProbe>,
     shared: &'a Shared<'a>,
     unchanged: u64,
+    outdated: u64,
     /// The tracks not come upon yet: a new file that is like one of them may be that one, renamed. Made when the first new
     /// file comes up, which in most scans after the first never happens.
     by_stamp: Option<ByStamp>,
@@ -67,6 +69,7 @@ impl<'a> Comparer<'a> {
             batch: Vec::new(),
             shared,
             unchanged: 0,
+            outdated: 0,
             by_stamp: None,
             like_known: Vec::new(),
         }
@@ -89,6 +92,7 @@ impl<'a> Comparer<'a> {
         if all.is_err() || !walked.complete || self.shared.cancelled() {
             return Compared {
                 unchanged: self.unchanged,
+                outdated: self.outdated,
                 gone: Vec::new(),
             };
         }
@@ -120,6 +124,9 @@ impl<'a> Comparer<'a> {
             self.shared.done(1);
             return Ok(());
         }
+        if let Some(known) = &known {
+            self.tell_why(known, &path);
+        }
         let file = FileToProbe {
             root,
             relative: relative.to_vec(),
@@ -133,6 +140,20 @@ impl<'a> Comparer<'a> {
             return Ok(());
         }
         self.hand_on(file)
+    }
+
+    /// Counts files that are read again for another reason than themselves.
+    fn tell_why(&mut self, known: &KnownTrack, path: &Path) {
+        if !known.complaints.is_empty() {
+            let what = known.complaints.join(", ");
+            self.shared.warning(
+                ScanWarning::BrokenRow,
+                path,
+                &format!("its row in the store held what cannot be read ({what})"),
+            );
+        } else if !known.is_current {
+            self.outdated += 1;
+        }
     }
 
     /// Hands a file on, together with others once there are enough.
@@ -211,6 +232,7 @@ impl<'a> Comparer<'a> {
         let _ = self.flush();
         Compared {
             unchanged: self.unchanged,
+            outdated: self.outdated,
             gone,
         }
     }
@@ -218,7 +240,8 @@ impl<'a> Comparer<'a> {
 
 /// Whether a file needs no reading.
 fn is_unchanged(known: &KnownTrack, stamp: &Stamp) -> bool {
-    known.probe_version == PROBE_VERSION
+    known.is_current
+        && known.complaints.is_empty()
         && known.stamp.matches(stamp)
         && !known.failure.is_some_and(TrackFailure::is_dark)
 }

@@ -16,7 +16,7 @@ use super::Shared;
 use super::compare::FileToProbe;
 use super::report::{ScanFailure, ScanWarning};
 use crate::formats::{
-    self, AudioProperties, Desired, Failure, Fetched, Format, Probe, Structure, Warning,
+    self, AudioProperties, Desired, Failure, Fetched, Format, Probe, Stop, Structure, Warning,
 };
 use crate::metrics::Metrics;
 use crate::store::{Parts, Reading, Stamp, TrackFailure};
@@ -24,14 +24,21 @@ use crate::store::{Parts, Reading, Stamp, TrackFailure};
 /// Reads are rounded to multiples of this.
 const BLOCK_BYTES: u64 = 4096;
 
-/// Bytes read of one file; a probe that asks for more is told that the file is over the limit.
-const PROBE_BYTES_MAX: u64 = 64 << 20;
+/// What a probe may read of one file. One that asks for more is told that the file is over the limit; each round makes it
+/// start again, so the rounds bound the time of one file.
+const PROBE_BOUNDS: Bounds = Bounds {
+    bytes_max: 64 << 20,
+    rounds_max: 10_000,
+};
+
+/// What the pass for the properties of the sound may read besides what the probe read.
+const PROPERTIES_BOUNDS: Bounds = Bounds {
+    bytes_max: 4 << 20,
+    rounds_max: 256,
+};
 
 /// Bytes at the start of a file that its fingerprint is of.
 const FINGERPRINT_BYTES: u64 = 1024;
-
-/// Ranges asked for of one file. Each makes the probe start again, so this bounds the time of one file.
-const PROBE_ROUNDS_MAX: u32 = 10_000;
 
 /// How often a file is read that changes while it is read.
 const ATTEMPTS_MAX: u32 = 2;
@@ -65,19 +72,35 @@ impl From<io::Error> for Miss {
     }
 }
 
-/// What the probe said, before it is made ready for the store.
-enum Answer {
-    Probe(Box<Probe>),
+/// How much one pass over a file may ask for.
+struct Bounds {
+    /// Bytes read.
+    bytes_max: u64,
+    /// Ranges asked for.
+    rounds_max: u32,
+}
+
+/// What a pass over a file said, before it is made ready for the store.
+enum Answer<T> {
+    Given(T),
     OverLimit,
     Panicked,
 }
 
+/// What one reading of a file gave.
+struct Taken {
+    stamp: Stamp,
+    fingerprint: u64,
+    probe: Answer<Box<Probe>>,
+    /// Why the sound's properties are not known, where they were looked for.
+    no_properties: Option<String>,
+}
+
 /// Reads and probes a file; tells of what is wrong with it.
 pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
-    let metrics = shared.metrics;
     let mut outcome = Outcome::Changing;
     for _ in 0..ATTEMPTS_MAX {
-        outcome = match attempt(&file.path, metrics) {
+        outcome = match attempt(&file.path, shared) {
             Err(Miss::Changed) => continue,
             Err(Miss::Io(error)) if error.kind() == io::ErrorKind::NotFound => Outcome::Vanished,
             Err(Miss::Io(error)) => {
@@ -88,9 +111,9 @@ pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
                 );
                 Outcome::Unreadable
             }
-            Ok((stamp, fingerprint, answer)) => {
-                let reading = reading(&file.path, stamp, fingerprint, answer, shared);
-                Outcome::Read(stamp, Box::new(reading))
+            Ok(taken) => {
+                let stamp = taken.stamp;
+                Outcome::Read(stamp, Box::new(reading(&file.path, taken, shared)))
             }
         };
         break;
@@ -106,7 +129,8 @@ pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
 }
 
 /// Reads the file once. The stamp before and after must be the same to the last digit.
-fn attempt(path: &Path, metrics: &Metrics) -> Result<(Stamp, u64, Answer), Miss> {
+fn attempt(path: &Path, shared: &Shared<'_>) -> Result<Taken, Miss> {
+    let metrics = shared.metrics;
     let file = open(path)?;
     metrics.scan_opens.increment();
     let metadata = file.metadata()?;
@@ -122,12 +146,54 @@ fn attempt(path: &Path, metrics: &Metrics) -> Result<(Stamp, u64, Answer), Miss>
     let start = usize::try_from(start).expect("at most FINGERPRINT_BYTES");
     let fingerprint = fnv1a(fetched.get(0, start).expect("just fetched"));
     let extension = path.extension().and_then(|extension| extension.to_str());
-    let probe = |fetched: &Fetched| formats::probe(fetched, extension);
-    let answer = ask(&file, &mut fetched, metrics, probe)?;
+    let probe = |fetched: &Fetched| formats::probe(fetched, extension).map(Box::new);
+    let mut probe = ask(&file, &mut fetched, &PROBE_BOUNDS, metrics, probe)?;
+    let mut no_properties = None;
+    if let Answer::Given(probe) = &mut probe
+        && !shared.options.skip_properties
+        && probe.format != Format::Unrecognised
+        && probe.properties == AudioProperties::default()
+    {
+        match properties(&file, &mut fetched, extension, metrics)? {
+            Ok(properties) => probe.properties = properties,
+            Err(reason) => no_properties = Some(reason),
+        }
+    }
     if Stamp::of(&file.metadata()?) != stamp {
         return Err(Miss::Changed);
     }
-    Ok((stamp, fingerprint, answer))
+    Ok(Taken {
+        stamp,
+        fingerprint,
+        probe,
+        no_properties,
+    })
+}
+
+/// The properties of the sound, or why they are not known: by then the probe is through, and nothing but a change of the
+/// file takes away what it gave.
+fn properties(
+    file: &File,
+    fetched: &mut Fetched,
+    extension: Option<&str>,
+    metrics: &Metrics,
+) -> Result<Result<AudioProperties, String>, Miss> {
+    let bounds = Bounds {
+        bytes_max: fetched.bytes().saturating_add(PROPERTIES_BOUNDS.bytes_max),
+        ..PROPERTIES_BOUNDS
+    };
+    let read = |fetched: &Fetched| match formats::properties(fetched, extension) {
+        Ok(properties) => Ok(Ok(properties)),
+        Err(Stop::NeedMore(range)) => Err(range),
+        Err(Stop::Broken(failure)) => Ok(Err(failure.as_str().to_owned())),
+    };
+    match ask(file, fetched, &bounds, metrics, read) {
+        Ok(Answer::Given(answer)) => Ok(answer),
+        Ok(Answer::OverLimit) => Ok(Err(Failure::OverLimit.as_str().to_owned())),
+        Ok(Answer::Panicked) => Ok(Err("the reader ran into a fault of its own".to_owned())),
+        Err(Miss::Io(error)) => Ok(Err(error.to_string())),
+        Err(Miss::Changed) => Err(Miss::Changed),
+    }
 }
 
 /// Opens for reading, leaving the access time alone where that is permitted, and without waiting for a pipe that took the
@@ -141,22 +207,23 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Probes until the probe has what it needs.
-fn ask(
+/// Asks a pass again until it has what it needs.
+fn ask<T>(
     file: &File,
     fetched: &mut Fetched,
+    bounds: &Bounds,
     metrics: &Metrics,
-    probe: impl Fn(&Fetched) -> Result<Probe, Range<u64>>,
-) -> Result<Answer, Miss> {
-    for _ in 0..PROBE_ROUNDS_MAX {
-        let probed = catch_unwind(AssertUnwindSafe(|| probe(fetched)));
-        let range = match probed {
-            Ok(Ok(probe)) => return Ok(Answer::Probe(Box::new(probe))),
+    pass: impl Fn(&Fetched) -> Result<T, Range<u64>>,
+) -> Result<Answer<T>, Miss> {
+    for _ in 0..bounds.rounds_max {
+        let asked = catch_unwind(AssertUnwindSafe(|| pass(fetched)));
+        let range = match asked {
+            Ok(Ok(given)) => return Ok(Answer::Given(given)),
             Ok(Err(range)) => range,
             Err(_) => return Ok(Answer::Panicked),
         };
         let wanted = range.end.saturating_sub(range.start);
-        if fetched.bytes().saturating_add(wanted) > PROBE_BYTES_MAX {
+        if fetched.bytes().saturating_add(wanted) > bounds.bytes_max {
             return Ok(Answer::OverLimit);
         }
         fetch(file, fetched, range, metrics)?;
@@ -178,7 +245,7 @@ fn fetch(
         .min(file_len)
         .next_multiple_of(BLOCK_BYTES)
         .min(file_len);
-    let len = usize::try_from(end.saturating_sub(start)).expect("bounded by PROBE_BYTES_MAX");
+    let len = usize::try_from(end.saturating_sub(start)).expect("bounded by the pass");
     let mut bytes = vec![0; len];
     let mut filled = 0;
     while filled < len {
@@ -206,15 +273,9 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 /// Makes the answer ready for the store and tells of what is odd in it.
-fn reading(
-    path: &Path,
-    stamp: Stamp,
-    fingerprint: u64,
-    answer: Answer,
-    shared: &Shared<'_>,
-) -> Reading {
-    let mut probe = match answer {
-        Answer::Probe(probe) => *probe,
+fn reading(path: &Path, taken: Taken, shared: &Shared<'_>) -> Reading {
+    let mut probe = match taken.probe {
+        Answer::Given(probe) => *probe,
         Answer::OverLimit => as_it_is(Failure::OverLimit),
         Answer::Panicked => {
             shared.failure(
@@ -235,11 +296,19 @@ fn reading(
     for warning in &probe.warnings {
         tell(path, warning, shared);
     }
+    // A file that failed is named already.
+    if let Some(reason) = taken.no_properties.filter(|_| probe.failure.is_none()) {
+        shared.warning(
+            ScanWarning::NoProperties,
+            path,
+            &format!("its duration and the like cannot be read: {reason}"),
+        );
+    }
     // The order in which the store gives them back.
     probe.tags.sort_by(|a, b| a.key.cmp(&b.key));
     let desired = Desired {
         structure: &probe.structure,
-        backing_len: stamp.size,
+        backing_len: taken.stamp.size,
         tags: &probe.tags,
         art: &probe.art,
         items: &probe.items,
@@ -270,7 +339,7 @@ fn reading(
         },
         properties: probe.properties,
         failure: probe.failure.map(TrackFailure::Probe),
-        fingerprint,
+        fingerprint: taken.fingerprint,
         served_size,
     }
 }

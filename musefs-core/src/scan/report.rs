@@ -44,8 +44,12 @@ pub enum ScanWarning {
     BadField,
     /// The content is another format than the extension says.
     ExtensionMismatch,
+    /// The properties of the sound could not be read.
+    NoProperties,
     /// No fresh metadata can be put in front of the file with what the store holds of it.
     NoLayout,
+    /// Somebody wrote into the file's row what cannot be read; the file is read again.
+    BrokenRow,
     /// A symbolic link that was not followed.
     SymlinkSkipped,
     /// A symbolic link to a directory above it.
@@ -65,7 +69,9 @@ impl ScanWarning {
             Self::LegacyText => "legacy_text",
             Self::BadField => "bad_field",
             Self::ExtensionMismatch => "extension_mismatch",
+            Self::NoProperties => "no_properties",
             Self::NoLayout => "no_layout",
+            Self::BrokenRow => "broken_row",
             Self::SymlinkSkipped => "symlink_skipped",
             Self::SymlinkLoop => "symlink_loop",
             Self::SymlinkDangling => "symlink_dangling",
@@ -180,6 +186,9 @@ pub struct ScanReport {
     pub moved: u64,
     /// Files that are as their rows say.
     pub unchanged: u64,
+    /// Files that are as they were and were read again all the same: another version of musefs had read them, or somebody
+    /// gave up their edits.
+    pub outdated: u64,
     /// Tracks whose file was found gone by this scan.
     pub missing: u64,
     /// Files and directories that failed, this time or the last time they were read, by reason.

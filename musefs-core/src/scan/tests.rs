@@ -15,6 +15,9 @@ use super::*;
 use crate::formats::{Failure, Format, synthesize};
 use crate::store::{TrackFailure, TrackId, TrackRow};
 
+mod properties;
+mod rows;
+
 /// A FLAC file of a few blocks: STREAMINFO, a title, a picture, and what passes for frames as long as nobody decodes it.
 fn flac(title: &str) -> Vec<u8> {
     let block = |kind: u8, body: &[u8]| {

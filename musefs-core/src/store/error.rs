@@ -126,19 +126,6 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
-    /// One row holds something that this program cannot read; the others are not concerned.
-    #[error(
-        "track {track} of the store {} cannot be read: {what}; `musefs scan --force` reads its file again",
-        path.display()
-    )]
-    BrokenRow {
-        /// The store.
-        path: PathBuf,
-        /// The row.
-        track: i64,
-        /// What was found.
-        what: String,
-    },
     /// Anything else that `SQLite` reports, a full disk for one.
     #[error("the store {} failed: {source}", path.display())]
     Sqlite {

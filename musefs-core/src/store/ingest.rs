@@ -9,6 +9,7 @@ use std::path::Path;
 use super::database::OwnWrite;
 use super::parts::Parts;
 use super::rows::{Stamp, TrackFailure};
+use super::tracks::is_current;
 use super::{RootId, Store, StoreError, TrackId};
 use crate::formats::{
     AudioProperties, Desired, Format, PROBE_VERSION, SYNTHESIZER_VERSION, Structure, synthesize,
@@ -65,14 +66,29 @@ pub enum Ingested {
 struct Existing {
     id: TrackId,
     stamp: Stamp,
-    format: String,
+    /// The texts as they are, whatever somebody made of them.
+    format: Vec<u8>,
     structure: Vec<u8>,
-    failure: Option<String>,
-    probe_version: u32,
+    failure: Option<Vec<u8>>,
+    sound: Sound,
+    probe_version: i64,
     edited_parts: i64,
     change_seq: i64,
     content_seq: i64,
     backing_seq: i64,
+}
+
+/// The columns `duration_ms`, `sample_rate_hz`, `channels`, `bits_per_sample` and `bitrate_bps`.
+type Sound = [Option<i64>; 5];
+
+fn sound_columns(properties: &AudioProperties) -> Sound {
+    [
+        properties.duration_ms.map(u64::cast_signed),
+        properties.sample_rate_hz.map(i64::from),
+        properties.channels.map(i64::from),
+        properties.bits_per_sample.map(i64::from),
+        properties.bitrate_bps.map(i64::from),
+    ]
 }
 
 impl Store {
@@ -173,7 +189,7 @@ impl Store {
         };
         let reading = finding.reading.unwrap_or(&unread);
         let stamp = &finding.stamp;
-        let properties = &reading.properties;
+        let sound = sound_columns(&reading.properties);
         let number = write.next_number();
         self.database.execute(
             "INSERT INTO tracks (root_id, path, backing_size, backing_mtime_ns, backing_ctime_ns, backing_inode, format, \
@@ -191,11 +207,11 @@ impl Store {
                 PROBE_VERSION,
                 reading.structure.to_bytes(),
                 reading.failure.map(TrackFailure::as_str),
-                properties.duration_ms.map(u64::cast_signed),
-                properties.sample_rate_hz,
-                properties.channels,
-                properties.bits_per_sample,
-                properties.bitrate_bps,
+                sound[0],
+                sound[1],
+                sound[2],
+                sound[3],
+                sound[4],
                 reading.fingerprint.to_be_bytes(),
                 reading.served_size.map(u64::cast_signed),
                 SYNTHESIZER_VERSION,
@@ -211,7 +227,8 @@ impl Store {
     fn existing(&self, root: RootId, path: &[u8]) -> Result<Option<Existing>, StoreError> {
         self.database.row(
             "SELECT id, backing_size, backing_mtime_ns, backing_ctime_ns, backing_inode, format, structure, failure, \
-             probe_version, edited_parts, change_seq, content_seq, backing_seq FROM tracks WHERE root_id = ?1 AND path = ?2",
+             probe_version, edited_parts, change_seq, content_seq, backing_seq, duration_ms, sample_rate_hz, channels, \
+             bits_per_sample, bitrate_bps FROM tracks WHERE root_id = ?1 AND path = ?2",
             (root.0, path),
             |row| {
                 Ok(Existing {
@@ -222,14 +239,21 @@ impl Store {
                         ctime_ns: row.get(3)?,
                         inode: row.get::<_, i64>(4)?.cast_unsigned(),
                     },
-                    format: row.get(5)?,
+                    format: row.get_ref(5)?.as_bytes()?.to_vec(),
                     structure: row.get(6)?,
-                    failure: row.get(7)?,
+                    failure: row.get_ref(7)?.as_bytes_or_null()?.map(<[u8]>::to_vec),
                     probe_version: row.get(8)?,
                     edited_parts: row.get(9)?,
                     change_seq: row.get(10)?,
                     content_seq: row.get(11)?,
                     backing_seq: row.get(12)?,
+                    sound: [
+                        row.get(13)?,
+                        row.get(14)?,
+                        row.get(15)?,
+                        row.get(16)?,
+                        row.get(17)?,
+                    ],
                 })
             },
         )
@@ -242,7 +266,7 @@ impl Store {
         existing: &Existing,
         failure: TrackFailure,
     ) -> Result<bool, StoreError> {
-        if existing.failure.as_deref() == Some(failure.as_str()) {
+        if existing.failure.as_deref() == Some(failure.as_str().as_bytes()) {
             return Ok(false);
         }
         self.database.execute(
@@ -271,14 +295,19 @@ impl Store {
 
         let structure = reading.structure.to_bytes();
         let backing_changed = !existing.stamp.matches(&finding.stamp);
+        // What another version's probe read was served as it is.
         let content_changed = backing_changed
+            || !is_current(existing.probe_version)
             || existing.structure != structure
-            || existing.format != reading.format.as_str()
+            || existing.format != reading.format.as_str().as_bytes()
             || held != parts;
         let failure = reading.failure.map(TrackFailure::as_str);
-        let row_changed = content_changed || existing.failure.as_deref() != failure;
+        let sound = sound_columns(&reading.properties);
+        let row_changed = content_changed
+            || existing.failure.as_deref() != failure.map(str::as_bytes)
+            || existing.sound != sound;
         if !row_changed
-            && existing.probe_version == PROBE_VERSION
+            && existing.probe_version == i64::from(PROBE_VERSION)
             && existing.stamp.ctime_ns == finding.stamp.ctime_ns
         {
             return Ok(false);
@@ -305,7 +334,6 @@ impl Store {
             existing.change_seq
         };
         let stamp = &finding.stamp;
-        let properties = &reading.properties;
         self.database.execute(
             "UPDATE tracks SET backing_size = ?2, backing_mtime_ns = ?3, backing_ctime_ns = ?4, backing_inode = ?5, \
              format = ?6, probe_version = ?7, structure = ?8, failure = ?9, duration_ms = ?10, sample_rate_hz = ?11, \
@@ -321,11 +349,11 @@ impl Store {
                 PROBE_VERSION,
                 structure,
                 failure,
-                properties.duration_ms.map(u64::cast_signed),
-                properties.sample_rate_hz,
-                properties.channels,
-                properties.bits_per_sample,
-                properties.bitrate_bps,
+                sound[0],
+                sound[1],
+                sound[2],
+                sound[3],
+                sound[4],
                 reading.fingerprint.to_be_bytes(),
                 served_size.map(u64::cast_signed),
                 SYNTHESIZER_VERSION,

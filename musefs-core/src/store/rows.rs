@@ -103,6 +103,8 @@ pub struct TrackRow {
     pub failure: Option<TrackFailure>,
     /// The sound.
     pub properties: AudioProperties,
+    /// Whether this version's probe read the file. What another one read is served as it is until it is read again.
+    pub is_current: bool,
     /// Length of the served file in bytes; `None` when it has to be computed, because something was edited or because
     /// another version of the synthesizer computed it.
     pub served_size: Option<u64>,
@@ -184,6 +186,8 @@ impl Fields {
 pub struct Pass {
     /// Rows handed out.
     pub rows: u64,
-    /// Rows that this program cannot read: each was logged and left out.
+    /// Rows with something in them that this program cannot read: each was logged, and handed out without that.
     pub broken: u64,
+    /// Rows that another version's probe read: their files are served as they are until a scan reads them again.
+    pub outdated: u64,
 }

@@ -5,9 +5,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::ValueRef;
+
 use super::rows::{Root, Stamp, TrackFailure};
+use super::tracks::{complaints, decoded, is_current, text};
 use super::{RootId, Store, StoreError, TrackId};
-use crate::formats::Format;
+use crate::formats::{Format, PROBE_VERSION, Structure};
 
 /// Records of scans that are kept; older ones go when a new scan begins.
 const SCAN_RUNS_KEPT_MAX: i64 = 1000;
@@ -25,8 +28,10 @@ pub struct KnownTrack {
     pub path: Vec<u8>,
     /// The file when it was last read.
     pub stamp: Stamp,
-    /// Version of the probe that read it.
-    pub probe_version: u32,
+    /// Whether this version's probe read it, and nobody asked for it to be read again.
+    pub is_current: bool,
+    /// What somebody wrote into the row that this program cannot read; empty in an ordinary row.
+    pub complaints: Vec<String>,
     /// What was wrong with it at the last scan.
     pub failure: Option<TrackFailure>,
 }
@@ -119,9 +124,20 @@ impl Store {
     pub fn known_tracks(&self, root: RootId) -> Result<Vec<KnownTrack>, StoreError> {
         self.database.rows(
             "SELECT id, path, backing_size, backing_mtime_ns, backing_ctime_ns, backing_inode, probe_version, \
-             failure FROM tracks WHERE root_id = ?1",
+             failure, format, structure FROM tracks WHERE root_id = ?1",
             [root.0],
             |row| {
+                let failure = match row.get_ref(7)? {
+                    ValueRef::Null => None,
+                    name => Some(decoded(name)?),
+                };
+                let probe_version: i64 = row.get(6)?;
+                let mut complaints = complaints(&text(row, 8)?, failure.as_deref());
+                if is_current(probe_version)
+                    && let Err(error) = Structure::from_bytes(row.get_ref(9)?.as_blob()?)
+                {
+                    complaints.push(format!("the structure: {error}"));
+                }
                 Ok(KnownTrack {
                     id: TrackId(row.get(0)?),
                     path: row.get(1)?,
@@ -131,11 +147,9 @@ impl Store {
                         ctime_ns: row.get(4)?,
                         inode: row.get::<_, i64>(5)?.cast_unsigned(),
                     },
-                    probe_version: row.get(6)?,
-                    failure: row
-                        .get_ref(7)?
-                        .as_str_or_null()?
-                        .and_then(TrackFailure::from_name),
+                    is_current: probe_version == i64::from(PROBE_VERSION),
+                    complaints,
+                    failure: failure.as_deref().and_then(TrackFailure::from_name),
                 })
             },
         )
@@ -249,8 +263,11 @@ impl Store {
             [],
             |row| {
                 Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, Option<String>>(1)?,
+                    text(row, 0)?.into_owned(),
+                    match row.get_ref(1)? {
+                        ValueRef::Null => None,
+                        name => Some(decoded(name)?.into_owned()),
+                    },
                     row.get::<_, i64>(2)?.cast_unsigned(),
                     row.get::<_, i64>(3)?.cast_unsigned(),
                     row.get::<_, i64>(4)?.cast_unsigned(),

@@ -279,10 +279,11 @@ BEGIN
     SELECT RAISE(ABORT, 'the numbers of a track are not set by hand');
 END;
 
-CREATE TRIGGER tracks_update_bytes AFTER UPDATE OF backing_size, backing_mtime_ns, backing_inode, structure, format ON tracks
+CREATE TRIGGER tracks_update_bytes AFTER UPDATE OF backing_size, backing_mtime_ns, backing_inode, structure, format,
+    probe_version ON tracks
 WHEN (SELECT own FROM writer) = 0
-    AND (OLD.backing_size, OLD.backing_mtime_ns, OLD.backing_inode, OLD.structure, OLD.format)
-    IS NOT (NEW.backing_size, NEW.backing_mtime_ns, NEW.backing_inode, NEW.structure, NEW.format)
+    AND (OLD.backing_size, OLD.backing_mtime_ns, OLD.backing_inode, OLD.structure, OLD.format, OLD.probe_version)
+    IS NOT (NEW.backing_size, NEW.backing_mtime_ns, NEW.backing_inode, NEW.structure, NEW.format, NEW.probe_version)
 BEGIN
     UPDATE writer SET own = 1;
     UPDATE sequence SET value = value + 1;
@@ -305,11 +306,12 @@ WHEN (SELECT own FROM writer) = 0
 BEGIN
     UPDATE writer SET own = 1;
     UPDATE sequence SET value = value + 1;
-    -- Without an edit time the track counts as never edited: the next scan reads its file again.
+    -- Without an edit time the track counts as never edited: the next scan reads its file again, which a negative version
+    -- asks for. Until then the structure is that of the version.
     UPDATE tracks SET
         change_seq = (SELECT value FROM sequence),
         edited_parts = iif(NEW.edited_ns IS NULL, 0, edited_parts),
-        probe_version = iif(NEW.edited_ns IS NULL AND OLD.edited_ns IS NOT NULL, 0, probe_version)
+        probe_version = iif(NEW.edited_ns IS NULL AND OLD.edited_ns IS NOT NULL, -abs(probe_version), probe_version)
     WHERE id = NEW.id;
     UPDATE writer SET own = 0;
 END;

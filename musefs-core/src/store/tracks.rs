@@ -10,8 +10,8 @@ use super::database::Database;
 use super::rows::{Fields, Pass, Stamp, TrackDetail, TrackFailure, TrackRow};
 use super::{Store, StoreError};
 use crate::formats::{
-    Art, AudioProperties, ByteRange, Format, OpaqueItem, SYNTHESIZER_VERSION, Source, Structure,
-    Tag,
+    Art, AudioProperties, ByteRange, Format, OpaqueItem, PROBE_VERSION, SYNTHESIZER_VERSION,
+    Source, Structure, Tag,
 };
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
@@ -21,24 +21,18 @@ macro_rules! track_columns {
     () => {
         "id, root_id, path, backing_size, backing_mtime_ns, backing_ctime_ns, backing_inode, format, failure, \
          duration_ms, sample_rate_hz, channels, bits_per_sample, bitrate_bps, served_size, synthesizer_version, \
-         added_ns, edited_ns, change_seq, content_seq, backing_seq"
+         added_ns, edited_ns, change_seq, content_seq, backing_seq, probe_version"
     };
 }
 
 /// Number of columns of `track_columns`.
-const TRACK_COLUMNS: usize = 21;
-
-/// Why one row cannot be read.
-pub(super) struct Broken {
-    pub(super) track: i64,
-    pub(super) what: String,
-}
+const TRACK_COLUMNS: usize = 22;
 
 impl Store {
     /// Hands every track to `f`, in the order of their ids, with the values of just these `keys`. All of it is one state of
     /// the store, read in two statements however many tracks there are.
     ///
-    /// A row that cannot be read is logged, counted and left out.
+    /// What of a row cannot be read is logged and counted, and the row handed out without it.
     pub fn for_each_track(
         &self,
         keys: &[&str],
@@ -83,10 +77,8 @@ impl Store {
         )
     }
 
-    /// All that the store holds of a track, as one state; `None` when there is no such track.
-    ///
-    /// # Errors
-    /// `BrokenRow` when the row holds what this program cannot read.
+    /// All that the store holds of a track, as one state; `None` when there is no such track. A structure that this
+    /// program cannot read, or that another version's probe made, is [`Structure::AsIs`]: it is never guessed at.
     pub fn track(&self, id: TrackId) -> Result<Option<TrackDetail>, StoreError> {
         let database = &self.database;
         let _one_state = database.begin_read()?;
@@ -103,21 +95,18 @@ impl Store {
                 Ok((track, structure))
             },
         )?;
-        let Some((track, structure)) = found else {
+        let Some(((row, complaints), structure)) = found else {
             return Ok(None);
         };
-        let broken = |broken: Broken| StoreError::BrokenRow {
-            path: database.path().to_path_buf(),
-            track: broken.track,
-            what: broken.what,
-        };
-        let row = track.map_err(broken)?;
-        let structure = Structure::from_bytes(&structure).map_err(|error| {
-            broken(Broken {
-                track: id.0,
-                what: format!("its structure is not one of this version ({error})"),
+        complain(&row, &complaints);
+        let structure = if row.is_current {
+            Structure::from_bytes(&structure).unwrap_or_else(|error| {
+                complain(&row, &[format!("the structure: {error}")]);
+                Structure::AsIs
             })
-        })?;
+        } else {
+            Structure::AsIs
+        };
         Ok(Some(TrackDetail {
             row,
             structure,
@@ -184,17 +173,13 @@ impl Store {
         let mut fields = Fields::default();
         let mut pass = Pass::default();
         while let Some(row) = tracks.next().map_err(error)? {
-            match read_track(row).map_err(error)? {
-                Ok(track) => {
-                    tags.take(track.id.0, keys, &mut fields).map_err(error)?;
-                    pass.rows += 1;
-                    f(track, &fields);
-                }
-                Err(Broken { track, what }) => {
-                    pass.broken += 1;
-                    tracing::warn!(track, what, "a track of the store cannot be read");
-                }
-            }
+            let (track, complaints) = read_track(row).map_err(error)?;
+            complain(&track, &complaints);
+            tags.take(track.id.0, keys, &mut fields).map_err(error)?;
+            pass.rows += 1;
+            pass.broken += u64::from(!complaints.is_empty());
+            pass.outdated += u64::from(!track.is_current);
+            f(track, &fields);
         }
         Ok(pass)
     }
@@ -237,78 +222,105 @@ impl<'a> TagCursor<'a> {
     }
 }
 
-/// Reads the columns of `track_columns`.
-fn read_track(row: &Row<'_>) -> rusqlite::Result<Result<TrackRow, Broken>> {
-    let track: i64 = row.get(0)?;
-    let broken = |what: String| Ok(Err(Broken { track, what }));
+/// Tells of what somebody wrote into a row that means nothing.
+fn complain(row: &TrackRow, complaints: &[String]) {
+    if !complaints.is_empty() {
+        let path = String::from_utf8_lossy(&row.path);
+        let what = complaints.join(", ");
+        tracing::warn!(track = row.id.0, %path, what, "a row of the store holds what cannot be read; scan again to mend it");
+    }
+}
+
+/// Whether a structure of this `probe_version` is one of this program. A negative version asks for the file to be read
+/// again; the structure is that of the version all the same.
+pub(super) fn is_current(probe_version: i64) -> bool {
+    probe_version.unsigned_abs() == u64::from(PROBE_VERSION)
+}
+
+/// What in a row's `format` and `failure` means nothing to this program.
+pub(super) fn complaints(format: &str, failure: Option<&str>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if Format::from_name(format).is_none() {
+        complaints.push(format!("the format {format:?}"));
+    }
+    if let Some(failure) = failure.filter(|name| TrackFailure::from_name(name).is_none()) {
+        complaints.push(format!("the failure {failure:?}"));
+    }
+    complaints
+}
+
+/// Reads the columns of `track_columns`, and tells what of them means nothing: that is as if it were not there.
+fn read_track(row: &Row<'_>) -> rusqlite::Result<(TrackRow, Vec<String>)> {
     let format = text(row, 7)?;
-    let Some(format) = Format::from_name(&format) else {
-        return broken(format!("the format `{format}` is not known"));
-    };
     let failure = match row.get_ref(8)? {
         ValueRef::Null => None,
-        name => match TrackFailure::from_name(&decoded(name)?) {
-            Some(failure) => Some(failure),
-            None => return broken(format!("the failure {name:?} is not known")),
-        },
+        name => Some(decoded(name)?),
     };
-    let mut properties = AudioProperties::default();
-    let numbers = (|| {
-        properties.duration_ms = number(row, 9)?;
-        properties.sample_rate_hz = number(row, 10)?;
-        properties.channels = number(row, 11)?;
-        properties.bits_per_sample = number(row, 12)?;
-        properties.bitrate_bps = number(row, 13)?;
-        let served_size: Option<u64> = number(row, 14)?;
-        let synthesizer: Option<u32> = number(row, 15)?;
-        Ok(served_size.filter(|_| synthesizer == Some(SYNTHESIZER_VERSION)))
-    })();
-    let served_size = match numbers {
-        Ok(served_size) => served_size,
-        Err(rusqlite::Error::IntegralValueOutOfRange(column, value)) => {
-            let name = row.as_ref().column_name(column)?;
-            return broken(format!("{name} is {value}"));
-        }
-        Err(error) => return Err(error),
+    let mut complaints = complaints(&format, failure.as_deref());
+    let is_current = is_current(row.get(21)?);
+    let properties = AudioProperties {
+        duration_ms: number(row, 9, &mut complaints)?,
+        sample_rate_hz: number(row, 10, &mut complaints)?,
+        channels: number(row, 11, &mut complaints)?,
+        bits_per_sample: number(row, 12, &mut complaints)?,
+        bitrate_bps: number(row, 13, &mut complaints)?,
     };
-    Ok(Ok(TrackRow {
-        id: TrackId(track),
+    let size = row.get::<_, i64>(3)?.cast_unsigned();
+    let synthesizer: Option<i64> = row.get(15)?;
+    let served_size = if is_current {
+        number(row, 14, &mut complaints)?
+            .filter(|_| synthesizer == Some(i64::from(SYNTHESIZER_VERSION)))
+    } else {
+        Some(size)
+    };
+    let track = TrackRow {
+        id: TrackId(row.get(0)?),
         root: RootId(row.get(1)?),
         path: row.get(2)?,
         stamp: Stamp {
-            size: row.get::<_, i64>(3)?.cast_unsigned(),
+            size,
             mtime_ns: row.get(4)?,
             ctime_ns: row.get(5)?,
             inode: row.get::<_, i64>(6)?.cast_unsigned(),
         },
-        format,
-        failure,
+        format: Format::from_name(&format).unwrap_or(Format::Unrecognised),
+        failure: failure.as_deref().and_then(TrackFailure::from_name),
         properties,
+        is_current,
         served_size,
         added_ns: row.get(16)?,
         edited_ns: row.get(17)?,
         change_seq: row.get(18)?,
         content_seq: row.get(19)?,
         backing_seq: row.get(20)?,
-    }))
+    };
+    Ok((track, complaints))
 }
 
 /// Text of a row. Somebody may have stored bytes that are no UTF-8: they read as U+FFFD and cost nobody else anything.
-fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
     decoded(row.get_ref(column)?)
 }
 
-fn decoded(value: ValueRef<'_>) -> rusqlite::Result<Cow<'_, str>> {
+pub(super) fn decoded(value: ValueRef<'_>) -> rusqlite::Result<Cow<'_, str>> {
     Ok(String::from_utf8_lossy(value.as_bytes()?))
 }
 
-/// A number that may be absent.
-fn number<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
-    row.get::<_, Option<i64>>(column)?
-        .map(|value| {
-            T::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
-        })
-        .transpose()
+/// A number that may be absent; one that makes no sense is as good as absent.
+fn number<T: TryFrom<i64>>(
+    row: &Row<'_>,
+    column: usize,
+    complaints: &mut Vec<String>,
+) -> rusqlite::Result<Option<T>> {
+    let Some(value) = row.get::<_, Option<i64>>(column)? else {
+        return Ok(None);
+    };
+    let number = T::try_from(value).ok();
+    if number.is_none() {
+        let name = row.as_ref().column_name(column)?;
+        complaints.push(format!("{name} of {value}"));
+    }
+    Ok(number)
 }
 
 pub(super) fn tags_of(database: &Database, track: TrackId) -> Result<Vec<Tag>, StoreError> {

@@ -123,6 +123,7 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         jobs: args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),
         force: args.force,
         follow_symlinks: args.follow_symlinks,
+        skip_properties: args.no_properties,
     };
     let metrics = Metrics::declare(&Engine::new()).context("a metric of the core")?;
     let shown = Shown::new(args.quiet);
@@ -191,6 +192,13 @@ fn print_summary(report: &ScanReport, db: &Path, out: &mut impl io::Write) -> io
         HumanCount(report.scan_opens),
         HumanCount(report.scan_preads),
     )?;
+    if report.outdated > 0 {
+        writeln!(
+            out,
+            "Read {} again that another version of musefs had read; edits are kept",
+            HumanCount(report.outdated)
+        )?;
+    }
     let failures = report
         .failures
         .iter()

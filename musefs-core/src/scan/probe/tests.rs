@@ -25,8 +25,8 @@ fn need(fetched: &Fetched, range: Range<u64>) -> Result<Vec<u8>, Range<u64>> {
     let len = usize::try_from(range.end - range.start).expect("small");
     match fetched.get(range.start, len) {
         Ok(bytes) => Ok(bytes.to_vec()),
-        Err(formats::Stop::NeedMore(range)) => Err(range),
-        Err(formats::Stop::Broken(failure)) => panic!("{failure:?}"),
+        Err(Stop::NeedMore(range)) => Err(range),
+        Err(Stop::Broken(failure)) => panic!("{failure:?}"),
     }
 }
 
@@ -35,13 +35,13 @@ fn ranges_are_read_as_whole_blocks_within_the_file() {
     let (file, mut fetched) = file(10_000);
     let cost = metrics();
     let seen = RefCell::new(Vec::new());
-    let answer = ask(&file, &mut fetched, &cost, |fetched| {
+    let answer = ask::<Probe>(&file, &mut fetched, &PROBE_BOUNDS, &cost, |fetched| {
         let across = need(fetched, 4090..4100)?;
         let end = need(fetched, 9990..10_000)?;
         *seen.borrow_mut() = [across, end].concat();
         Ok(as_it_is(Failure::Malformed))
     });
-    assert!(matches!(answer, Ok(Answer::Probe(_))));
+    assert!(matches!(answer, Ok(Answer::Given(_))));
     assert_eq!(
         seen.into_inner(),
         [[0; 6].as_slice(), &[1; 4], &[2; 10]].concat()
@@ -56,34 +56,34 @@ fn ranges_are_read_as_whole_blocks_within_the_file() {
 #[test]
 fn a_probe_that_asks_for_too_much_is_over_the_limit() {
     let sparse = tempfile::tempfile().expect("a temporary file");
-    let len = 4 * PROBE_BYTES_MAX;
+    let len = 4 * PROBE_BOUNDS.bytes_max;
     sparse.set_len(len).expect("a sparse file");
     let cost = metrics();
     let mut fetched = Fetched::new(len);
-    let answer = ask(&sparse, &mut fetched, &cost, |fetched| {
+    let answer = ask::<Probe>(&sparse, &mut fetched, &PROBE_BOUNDS, &cost, |fetched| {
         need(fetched, 0..len).map(|_| as_it_is(Failure::Malformed))
     });
     assert!(matches!(answer, Ok(Answer::OverLimit)));
     assert_eq!(cost.scan_preads.value(), 0, "nothing was read for it");
     // In small steps, too, and the same range for ever.
     let step = 1 << 20;
-    let answer = ask(&sparse, &mut fetched, &cost, |fetched| {
+    let answer = ask::<Probe>(&sparse, &mut fetched, &PROBE_BOUNDS, &cost, |fetched| {
         let at = fetched.bytes();
         Err(at..at + step)
     });
     assert!(matches!(answer, Ok(Answer::OverLimit)));
-    assert!(cost.scan_bytes.value() <= PROBE_BYTES_MAX + 2 * step);
+    assert!(cost.scan_bytes.value() <= PROBE_BOUNDS.bytes_max + 2 * step);
     let mut fetched = Fetched::new(len);
     let cost = metrics();
-    let answer = ask(&sparse, &mut fetched, &cost, |_| Err(0..1));
+    let answer = ask::<Probe>(&sparse, &mut fetched, &PROBE_BOUNDS, &cost, |_| Err(0..1));
     assert!(matches!(answer, Ok(Answer::OverLimit)));
-    assert!(cost.scan_preads.value() <= u64::from(PROBE_ROUNDS_MAX));
+    assert!(cost.scan_preads.value() <= u64::from(PROBE_BOUNDS.rounds_max));
 }
 
 #[test]
 fn a_probe_that_panics_costs_its_own_file() {
     let (file, mut fetched) = file(10);
-    let answer = ask(&file, &mut fetched, &metrics(), |_| {
+    let answer = ask::<Probe>(&file, &mut fetched, &PROBE_BOUNDS, &metrics(), |_| {
         panic!("a fault in the probe")
     });
     assert!(matches!(answer, Ok(Answer::Panicked)));
@@ -93,7 +93,7 @@ fn a_probe_that_panics_costs_its_own_file() {
 fn a_file_that_shrinks_has_changed() {
     let (file, mut fetched) = file(10_000);
     file.set_len(5000).expect("shorter");
-    let answer = ask(&file, &mut fetched, &metrics(), |fetched| {
+    let answer = ask::<Probe>(&file, &mut fetched, &PROBE_BOUNDS, &metrics(), |fetched| {
         need(fetched, 6000..6001).map(|_| as_it_is(Failure::Malformed))
     });
     assert!(matches!(answer, Err(Miss::Changed)));

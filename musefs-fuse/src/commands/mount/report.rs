@@ -60,5 +60,14 @@ pub(super) fn told(report: &BuildReport) -> String {
             .filter_map(|(field, &count)| left_out(count, &format!("they lack {field}"))),
     );
     told.extend(left_out(report.broken, "their rows cannot be read"));
+    let to_scan = |count: u64, why: &str| (count > 0).then(|| format!("{count} {why}: scan again"));
+    told.extend(to_scan(
+        report.unread,
+        "with rows that cannot be read as a whole",
+    ));
+    told.extend(to_scan(
+        report.outdated,
+        "served as they are, because another version of musefs read them",
+    ));
     told.join(", ")
 }

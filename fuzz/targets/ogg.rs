@@ -1,0 +1,4 @@
+//! Any bytes as a file called `.ogg`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| musefs_fuzz::file(bytes, "ogg"));
