@@ -407,14 +407,9 @@ impl Musefs {
             return Ok(());
         }
         let tree = self.tree.load();
-        let mut rest: Vec<(Inode, NodeIndex)> = tree
-            .children(directory_node(&tree, inode)?)
-            .map(|node| (tree.node(node).inode, node))
-            .filter(|(inode, _)| inode.0 > from)
-            .collect();
-        rest.sort_unstable();
-        for (inode, node) in rest {
-            if !emit(listed(&tree, node, inode.0)) {
+        let directory = directory_node(&tree, inode)?;
+        for node in tree.children_after(directory, Inode(from)) {
+            if !emit(listed(&tree, node, tree.node(node).inode.0)) {
                 break;
             }
         }
