@@ -15,6 +15,7 @@ use musefs_telemetry::Engine;
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
 use crate::metrics::{Metrics, family};
+use crate::refresh::BuildReport;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
@@ -470,8 +471,12 @@ impl Musefs {
     }
 
     /// Swaps in a newer tree as a whole. With it come connections where its store is another one than before.
-    pub(crate) fn publish(&self, published: Published, other_store: Option<Vec<Store>>) {
-        let replaced = other_store.is_some();
+    pub(crate) fn publish(
+        &self,
+        published: Published,
+        other_store: Option<Vec<Store>>,
+        renewed: &Renewed,
+    ) {
         match other_store {
             Some(stores) => self.stores.replace(stores, published.inode_base),
             None => self.stores.rebase(published.inode_base),
@@ -481,20 +486,28 @@ impl Musefs {
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
         if !self.dark.is_empty() {
-            // What was wrong is known of the version that was tried, and tracks of another store are other tracks.
-            let same: HashSet<TrackId> = if replaced {
-                HashSet::new()
-            } else {
-                let before: HashMap<TrackId, Inode> = before.tracks().collect();
-                let now = self.tree.load();
-                let same = now
-                    .tracks()
-                    .filter(|(track, inode)| before.get(track) == Some(inode));
-                same.map(|(track, _)| track).collect()
-            };
-            self.dark.retain(|track| same.contains(&track));
+            // What was wrong is known of the version that was tried.
+            match renewed {
+                Renewed::All => self.dark.retain(|_| false),
+                Renewed::Some(tracks) => self.dark.retain(|track| !tracks.contains(&track)),
+                Renewed::Compared => {
+                    let before: HashMap<TrackId, Inode> = before.tracks().collect();
+                    let now = self.tree.load();
+                    let same: HashSet<TrackId> = now
+                        .tracks()
+                        .filter(|(track, inode)| before.get(track) == Some(inode))
+                        .map(|(track, _)| track)
+                        .collect();
+                    self.dark.retain(|track| same.contains(&track));
+                }
+            }
         }
         self.generation.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn note_refresh(&self, report: &BuildReport) {
+        self.metrics.refresh_rows.add(report.rows_read);
+        self.metrics.refresh_nodes.add(report.nodes_built);
     }
 
     pub(crate) fn note_gap(&self) {
@@ -544,6 +557,17 @@ pub struct Published {
     pub inode_paths: u64,
     /// What is added to a sequence number to make the inode of a track.
     pub inode_base: u64,
+}
+
+/// Which tracks are not what they were in the tree before.
+#[derive(Clone, Debug)]
+pub(crate) enum Renewed {
+    /// All: they are those of another store.
+    All,
+    /// These, and those that are gone.
+    Some(HashSet<TrackId>),
+    /// Those whose inode is another.
+    Compared,
 }
 
 struct OpenTarget {

@@ -338,7 +338,7 @@ fn one_pass_tells_every_track_in_two_statements() {
             seen.push(row.id);
         })
         .expect("a pass");
-    assert_eq!((pass.rows, pass.broken), (20, 0));
+    assert_eq!((pass.rows, pass.broken.len()), (20, 0));
     assert!(seen.is_sorted());
     // The transaction and the two statements.
     assert_eq!(fixture.store.statements() - statements, 3);
@@ -396,7 +396,7 @@ fn a_row_that_cannot_be_read_harms_itself_alone() {
             titles.push(fields.first(0).unwrap_or_default().to_owned());
         })
         .expect("a pass");
-    assert_eq!((pass.rows, pass.broken), (2, 2));
+    assert_eq!((pass.rows, pass.broken.len()), (2, 2));
     assert_eq!(titles, ["a", "\u{fffd}A"]);
     let error = fixture.store.track(TrackId(2)).expect_err("broken");
     assert!(error.to_string().contains("wax cylinder"), "{error}");
