@@ -7,6 +7,7 @@
 
 mod advance;
 mod draft;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
@@ -22,6 +23,8 @@ use crate::store::{Mark, Store, StoreError, now_ns};
 use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
 use crate::tree::{Changes, DirectoryInodes, Inode, NodeKind, Tree, changes};
 use draft::{Drafts, Waiting, finish};
+
+pub use watch::Watch;
 
 /// What decides how a tree looks.
 #[derive(Clone, Debug)]
@@ -343,10 +346,13 @@ impl Refresher {
             };
             match polled {
                 Ok(changes) => {
-                    complained = false;
+                    if std::mem::take(&mut complained) {
+                        tracing::info!("the tree is refreshed again");
+                    }
                     if let Some(changes) = changes {
                         told(changes);
                     }
+                    stop.turn_ended();
                 }
                 // Once per trouble, not once per poll.
                 Err(error) if !complained => {
