@@ -347,6 +347,15 @@ impl Filesystem for Adapter {
                             .map(|attributes| self.attr(&attributes))
                     }),
                 };
+                if matches!(result, Err(Errno::ENOENT)) && !ttl.is_zero() {
+                    // Said as an entry without an inode, the kernel remembers that there is none.
+                    let absent = self
+                        .appearance
+                        .attr(0, FileType::RegularFile, 0, 0, UNIX_EPOCH);
+                    return self.dispatch.answer_as(taken, Errno::ENOENT, || {
+                        reply.entry(&ttl, &absent, Generation(0));
+                    });
+                }
                 self.dispatch.answer(taken, reply, result, give);
             }
             Target::Directory => {

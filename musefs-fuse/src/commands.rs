@@ -4,6 +4,7 @@ use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 
 mod mount;
 mod scan;
+mod sync;
 
 /// Why a command ended early, and the exit code for it.
 #[derive(Debug)]
@@ -56,5 +57,6 @@ pub fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Scan(args) => scan::run(&args),
         Command::Mount(args) => mount::run(&args),
+        Command::Sync(args) => sync::run(&args),
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
-use musefs_core::refresh::{Refresher, open_connections};
+use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::{Musefs, ServeConfig};
 use musefs_telemetry::{Engine, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,6 +22,7 @@ mod report;
 use super::Failure;
 use crate::adapter::Adapter;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
+use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::invalidate::Invalidator;
@@ -112,9 +113,16 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
-    let invalidator = Invalidator::start(session.notifier(), edge)?;
+    let invalidator = Arc::new(Invalidator::start(session.notifier(), edge)?);
     let interval = Duration::from_millis(args.poll_interval_ms);
-    refresh_at_intervals(refresher, &musefs, interval, invalidator)?;
+    let _watch = watch_store(&args.db, &musefs);
+    refresh_at_intervals(refresher, &musefs, interval, Arc::clone(&invalidator))?;
+    let served = Served {
+        musefs: Arc::clone(&musefs),
+        invalidator,
+        about: About::of(&args.db, &mountpoint),
+    };
+    let _control = device.and_then(|device| open_control(device, served));
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -146,7 +154,7 @@ fn refresh_at_intervals(
     refresher: Refresher,
     musefs: &Arc<Musefs>,
     interval: Duration,
-    invalidator: Invalidator,
+    invalidator: Arc<Invalidator>,
 ) -> io::Result<()> {
     let musefs = Arc::clone(musefs);
     std::thread::Builder::new()
@@ -158,6 +166,24 @@ fn refresh_at_intervals(
             });
         })?;
     Ok(())
+}
+
+/// Edits are found by polling where the store cannot be watched.
+fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
+    Watch::start(db, Arc::clone(musefs.turns()))
+        .inspect_err(|error| {
+            tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
+        })
+        .ok()
+}
+
+/// A mount without a control socket serves all the same.
+fn open_control(device: u64, served: Served) -> Option<Control> {
+    Control::open(device, served)
+        .inspect_err(|error| {
+            tracing::warn!("no control socket, `musefs sync` will not find this mount: {error:#}");
+        })
+        .ok()
 }
 
 fn sweep_at_intervals(dispatch: &Arc<Dispatch>) {
