@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use fuser::{INodeNo, Notifier};
@@ -27,6 +27,28 @@ enum Forget {
         name: Box<[u8]>,
     },
     Attributes(Inode),
+}
+
+/// The way to the kernel for who cannot wait in the queue, once there is one.
+#[derive(Debug, Default)]
+pub struct Telling(OnceLock<Notifier>);
+
+impl Telling {
+    /// Opens the way.
+    pub fn by(&self, notifier: Notifier) {
+        // It is set once, by the one who mounts.
+        self.0.set(notifier).ok();
+    }
+
+    /// Has the kernel ask for the attributes of `inode` when it next needs them. Waits for nothing: no request that is
+    /// under way holds what this takes.
+    pub(crate) fn forget_attributes(&self, inode: Inode) {
+        if let Some(notifier) = self.0.get()
+            && let Err(error) = notifier.inval_inode(INodeNo(inode.0), -1, 0)
+        {
+            tracing::debug!("the kernel did not take an invalidation: {error}");
+        }
+    }
 }
 
 /// The queue of the invalidation thread, which ends when this is dropped and the queue is empty.

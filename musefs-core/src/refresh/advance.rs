@@ -21,15 +21,13 @@ pub(super) struct Advanced {
     pub(super) published: Published,
     pub(super) report: BuildReport,
     pub(super) changes: Changes,
-    /// Tracks that were listed and are not what they were.
-    pub(super) renewed: HashSet<TrackId>,
+    /// Tracks that were listed and are not what they were, with the inode that they had.
+    pub(super) renewed: HashMap<TrackId, Inode>,
 }
 
 /// What changed since the last pass.
 struct Changed {
-    /// Tracks that the published tree may show and that are to be taken out of it, all that are in `waiting` included.
-    tracks: HashSet<TrackId>,
-    /// Those that it does show.
+    /// Tracks that are to be taken out of the published tree, all that it has of `waiting` included.
     taken_out: HashMap<TrackId, Listed>,
     /// What is to be put in.
     waiting: Vec<Waiting>,
@@ -55,7 +53,6 @@ impl Refresher {
         let mark = self.store.mark()?;
         self.is_in_step = false;
         let Changed {
-            mut tracks,
             taken_out,
             waiting,
             left,
@@ -76,12 +73,11 @@ impl Refresher {
         let broken = left.broken + (drafted - entries.len()) as u64;
         let shown: HashSet<TrackId> = entries.iter().map(|entry| entry.track).collect();
         now_listed.retain(|track, _| shown.contains(track));
-        tracks.retain(|track| {
-            let inode_of =
-                |listed: &HashMap<TrackId, Listed>| listed.get(track).map(|listed| listed.inode);
-            let before = inode_of(&taken_out);
-            before.is_some() && inode_of(&now_listed) != before
-        });
+        let renewed = taken_out
+            .iter()
+            .map(|(&track, before)| (track, before.inode))
+            .filter(|(track, before)| now_listed.get(track).is_none_or(|now| now.inode != *before))
+            .collect();
         let removed: Vec<Inode> = removed.into_iter().collect();
         let reserved = self.config.reserved();
         let update = previous.update(&removed, entries, &mut self.inodes, &reserved, now_ns());
@@ -109,7 +105,7 @@ impl Refresher {
             published,
             report,
             changes,
-            renewed: tracks,
+            renewed,
         }))
     }
 
@@ -159,14 +155,12 @@ impl Refresher {
                 .for_each_track_of(&concerned, &keys, |row, fields| drafts.take(&row, fields))?;
             rows_read += pass.rows;
             broken += pass.broken.len() as u64;
-            tracks.extend(concerned);
             // They were taken back and noted again.
             drafts.widths().take_changed();
         }
         let (waiting, mut left) = (drafts.waiting, drafts.left);
         left.broken += broken;
         Ok(Changed {
-            tracks,
             taken_out,
             waiting,
             left,

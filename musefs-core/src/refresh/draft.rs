@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::TreeConfig;
 use crate::ids::TrackId;
 use crate::names;
-use crate::serve::{Mode, inode_of, layout_of};
+use crate::serve::{Mode, inode_of, layout_of, mtime_of};
 use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow};
 use crate::template::{Draft, NumberWidths, Siblings, TagSource, TrackValues};
 use crate::tree::{Entry, Inode};
@@ -139,7 +139,7 @@ impl<'a> Drafts<'a> {
                 Mode::StructureOnly => Some(row.stamp.size),
                 Mode::Synthesis => row.served_size,
             },
-            mtime_ns: row.stamp.mtime_ns.max(row.edited_ns.unwrap_or(i64::MIN)),
+            mtime_ns: mtime_of(row),
             listed_ns: row.added_ns,
         });
     }

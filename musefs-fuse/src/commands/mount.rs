@@ -25,7 +25,7 @@ use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
 use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
-use crate::invalidate::Invalidator;
+use crate::invalidate::{Invalidator, Telling};
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::MetricsFiles;
 use crate::mountpoint::{self, Unmount};
@@ -63,13 +63,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let engine = Engine::new();
     let metrics = Metrics::declare(&engine).context("a metric of the core")?;
     let edge = EdgeMetrics::declare(&engine).context("a metric of the edge")?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = args
-        .workers
-        .map_or((cores * WORKERS_PER_CORE).max(WORKERS_MIN), usize::from);
-    let event_loops = args
-        .event_loops
-        .map_or(cores.max(EVENT_LOOPS_MIN), usize::from);
+    let (workers, event_loops) = thread_counts(args);
     let serve_config = ServeConfig {
         mode: options::mode(args),
         header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
@@ -99,12 +93,14 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         Arc::clone(&dispatch),
     ));
     let space = FreeSpace::watch(roots)?;
+    let telling = Arc::new(Telling::default());
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
         metrics_files,
         appearance,
         space: Arc::clone(&space),
+        telling: Arc::clone(&telling),
     };
     // Watched from here on, so that a signal that comes while the mount is made is not lost.
     let (events, ended) = mpsc::channel();
@@ -113,6 +109,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
+    telling.by(session.notifier());
     let invalidator = Arc::new(Invalidator::start(session.notifier(), edge)?);
     let interval = Duration::from_millis(args.poll_interval_ms);
     let _watch = watch_store(&args.db, &musefs);
@@ -148,6 +145,17 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         std::process::exit(served?.into());
     }
     served
+}
+
+/// Workers and event loops.
+fn thread_counts(args: &MountArgs) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = (cores * WORKERS_PER_CORE).max(WORKERS_MIN);
+    let event_loops = cores.max(EVENT_LOOPS_MIN);
+    (
+        args.workers.map_or(workers, usize::from),
+        args.event_loops.map_or(event_loops, usize::from),
+    )
 }
 
 fn refresh_at_intervals(
