@@ -94,6 +94,10 @@ pub struct Metrics {
     pub(crate) cache_header_misses: Counter,
     /// Resolved files that left the header cache to make room.
     pub(crate) cache_header_evictions: Counter,
+    /// Rows of the store that refreshes have read.
+    pub(crate) refresh_rows: Counter,
+    /// Names in the directories that refreshes have made anew.
+    pub(crate) refresh_nodes: Counter,
     /// Open file handles.
     pub(crate) handles_open: UpDownCounter,
     /// Bytes answered to reads, by where they came from.

@@ -1,10 +1,15 @@
 //! From the store to the next tree, and what the kernel must forget.
 //!
-//! A tree is made from one pass over the store, swapped in whole, and only then are the differences told. A store that was
-//! replaced by another is noticed and taken over; its inodes begin after those of the old one, so that none is used twice
-//! in a mount.
+//! The first tree is made from one pass over the store. From then on only the rows that changed are read, and only the
+//! directories that they are or were in are made anew. The tree is swapped in whole, and only then are the differences
+//! told. A store that was replaced by another is noticed and taken over, from nothing; its inodes begin after those of the
+//! old one, so that none is used twice in a mount.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod advance;
+mod draft;
+mod watch;
+
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,12 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::TrackId;
-use crate::names;
-use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, inode_of, layout_of};
+use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, Renewed};
 use crate::stop::Stop;
-use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow, now_ns};
-use crate::template::{Draft, Fallbacks, NumberWidths, TagSource, Template, TrackValues};
-use crate::tree::{Changes, DirectoryInodes, Entry, Inode, NodeKind, Tree, changes};
+use crate::store::{Mark, Store, StoreError, now_ns};
+use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
+use crate::tree::{Changes, DirectoryInodes, Inode, NodeKind, Tree, changes};
+use draft::{Drafts, Waiting, finish};
+
+pub use watch::Watch;
 
 /// What decides how a tree looks.
 #[derive(Clone, Debug)]
@@ -30,6 +37,13 @@ pub struct TreeConfig {
     pub mode: Mode,
     /// Names at the root that belong to somebody else.
     pub reserved_root_names: Vec<String>,
+}
+
+impl TreeConfig {
+    fn reserved(&self) -> Vec<&[u8]> {
+        let names = self.reserved_root_names.iter();
+        names.map(String::as_bytes).collect()
+    }
 }
 
 /// What one pass over the store came to.
@@ -49,6 +63,10 @@ pub struct BuildReport {
     pub outdated: u64,
     /// Sizes that had to be computed.
     pub sizes_computed: u64,
+    /// Rows that were read.
+    pub rows_read: u64,
+    /// Names in the directories that were made.
+    pub nodes_built: u64,
     /// Whether the store turned out to be an older copy of itself with other edits.
     pub restored: bool,
 }
@@ -84,37 +102,24 @@ pub struct Refresher {
     inode_base: u64,
     /// The store's own count of foreign commits, as of the last pass.
     data_version: i64,
-    /// The highest sequence number seen.
-    sequence: i64,
+    /// What the last pass has seen.
+    mark: Mark,
+    /// The highest number that an inode was made from.
+    highest: i64,
+    widths: NumberWidths,
+    /// The tracks of the published tree.
+    listed: HashMap<TrackId, Listed>,
+    /// Whether `widths` and `listed` are those of the published tree.
+    is_in_step: bool,
     /// Connections to a store that took the place of the one that is served, until its tree is published.
     taken_over: Option<Vec<Store>>,
 }
 
-/// The tags of the row that a pass is at.
-struct RowTags<'a> {
-    keys: &'a [&'a str],
-    fields: &'a Fields,
-}
-
-impl TagSource for RowTags<'_> {
-    fn tag(&self, key: &str, ordinal: usize) -> Option<&str> {
-        let index = self.keys.iter().position(|known| *known == key)?;
-        self.fields.all(index).nth(ordinal)
-    }
-}
-
-/// A track that waits for the width of its numbers.
-struct Waiting {
-    draft: Draft,
-    extension: Option<String>,
-    track: TrackId,
+/// What is remembered of a track to take it out of the tree again.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
     inode: Inode,
-    /// The highest number that an inode of it is made from.
-    sequence: i64,
-    /// `None` when it has to be computed.
-    size: Option<u64>,
-    mtime_ns: i64,
-    listed_ns: i64,
+    siblings: Option<Siblings>,
 }
 
 impl Refresher {
@@ -131,7 +136,11 @@ impl Refresher {
             inodes: DirectoryInodes::default(),
             inode_base: INODE_TRACK_BASE,
             data_version: store.data_version()?,
-            sequence: store.sequence()?,
+            mark: store.mark()?,
+            highest: 0,
+            widths: NumberWidths::default(),
+            listed: HashMap::new(),
+            is_in_step: false,
             taken_over: None,
             store,
         })
@@ -159,55 +168,57 @@ impl Refresher {
         &mut self,
         previous: Option<&Tree>,
     ) -> Result<(Published, BuildReport), StoreError> {
+        self.is_in_step = false;
         // Taken before the rows are read: what is committed meanwhile is seen by the next poll.
         let data_version = self.store.data_version()?;
-        let sequence = self.store.sequence()?;
+        let mark = self.store.mark()?;
         let mut report = BuildReport::default();
-        let mut widths = NumberWidths::default();
-        let mut waiting = self.draft_all(&mut widths, &mut report)?;
-        let highest = waiting.iter().map(|waiting| waiting.sequence).max();
-        let sequence = highest.map_or(sequence, |highest| highest.max(sequence));
+        self.widths = NumberWidths::default();
+        let keys = self.config.template.tag_keys();
+        let mut drafts = Drafts::new(&self.config, &keys, self.inode_base, &mut self.widths);
+        let pass = self
+            .store
+            .for_each_track(&keys, |row, fields| drafts.take(&row, fields))?;
+        let (mut waiting, left) = (drafts.waiting, drafts.left);
+        let numbers = waiting.iter().map(|waiting| waiting.sequence);
+        let highest = numbers.chain([mark.sequence]).max().unwrap_or_default();
         if previous.is_some_and(|previous| self.contradicts(previous, &waiting)) {
             // An older copy was put in place and edited: its numbers stand for something else by now.
             tracing::info!(path = %self.path.display(), "the store was restored; everything is built anew");
             report.restored = true;
-            let shift = self.sequence.max(sequence).cast_unsigned() + 1;
+            let shift = self.highest.max(highest).cast_unsigned() + 1;
             self.inode_base += shift;
             for waiting in &mut waiting {
                 waiting.inode.0 += shift;
             }
         }
-        let sizes = self.compute_sizes(&waiting)?;
-        report.sizes_computed = sizes.len() as u64;
-        let fallbacks = &self.config.fallbacks;
-        // A row that vanished between the two looks, or cannot be read, is not in the tree.
-        let readable = waiting.len();
-        waiting.retain(|waiting| waiting.size.is_some() || sizes.contains_key(&waiting.track));
-        report.broken += (readable - waiting.len()) as u64;
-        let entries = waiting
-            .drain(..)
-            .map(|waiting| Entry {
-                track: waiting.track,
-                inode: waiting.inode,
-                path: waiting
-                    .draft
-                    .finish(&widths, waiting.extension.as_deref(), fallbacks),
-                size: waiting
-                    .size
-                    .or_else(|| sizes.get(&waiting.track).copied())
-                    .expect("those without were left out"),
-                mtime_ns: waiting.mtime_ns,
-                listed_ns: waiting.listed_ns,
-            })
-            .collect();
-        let reserved: Vec<&[u8]> = self
-            .config
-            .reserved_root_names
-            .iter()
-            .map(String::as_bytes)
-            .collect();
+        let drafted = waiting.len();
+        self.listed = listed(&waiting);
+        let (entries, sizes_computed) =
+            finish(waiting, &self.widths, &self.config, &mut self.store)?;
+        report.missing = left.missing;
+        report.skipped = left.skipped;
+        report.broken = left.broken + (drafted - entries.len()) as u64;
+        report.unread = pass.broken;
+        report.outdated = pass.outdated;
+        report.rows_read = pass.rows;
+        report.sizes_computed = sizes_computed;
+        let reserved = self.config.reserved();
         let tree = Tree::build(entries, &mut self.inodes, previous, &reserved, now_ns());
         report.listed = tree.file_count() as u64;
+        report.nodes_built = tree.node_count() as u64;
+        let published = self.published(tree)?;
+        self.data_version = data_version;
+        self.mark = mark;
+        self.highest = self.highest.max(highest);
+        self.is_in_step = true;
+        // What was noted on the way is all of it.
+        self.widths.take_changed();
+        Ok((published, report))
+    }
+
+    /// `tree`, with what belongs to it.
+    fn published(&self, tree: Tree) -> Result<Published, StoreError> {
         // Read after the tracks: every root that a track of the pass lies in is there.
         let roots = self
             .store
@@ -215,18 +226,12 @@ impl Refresher {
             .into_iter()
             .map(|root| (root.id, root.path))
             .collect();
-        self.data_version = data_version;
-        self.sequence = sequence;
-        let inode_paths = self.inodes.len() as u64;
-        Ok((
-            Published {
-                tree,
-                roots,
-                inode_paths,
-                inode_base: self.inode_base,
-            },
-            report,
-        ))
+        Ok(Published {
+            tree,
+            roots,
+            inode_paths: self.inodes.len() as u64,
+            inode_base: self.inode_base,
+        })
     }
 
     /// Whether an inode of `previous` stands for another track now, or for one that was edited at another time.
@@ -247,105 +252,6 @@ impl Refresher {
         })
     }
 
-    fn draft_all(
-        &self,
-        widths: &mut NumberWidths,
-        report: &mut BuildReport,
-    ) -> Result<Vec<Waiting>, StoreError> {
-        let keys = self.config.template.tag_keys();
-        let mut waiting = Vec::new();
-        let mut inodes = HashSet::new();
-        let pass = self.store.for_each_track(&keys, |row, fields| {
-            if row.failure == Some(TrackFailure::Missing) {
-                report.missing += 1;
-                return;
-            }
-            let tags = RowTags {
-                keys: &keys,
-                fields,
-            };
-            let values = TrackValues {
-                tags: &tags,
-                path: &row.path,
-                format: row.format.as_str(),
-                properties: row.properties,
-            };
-            let draft = match self
-                .config
-                .template
-                .draft(&values, &self.config.fallbacks, widths)
-            {
-                Ok(draft) => draft,
-                Err(skipped) => {
-                    *report.skipped.entry(skipped.field).or_default() += 1;
-                    return;
-                }
-            };
-            let inode = inode_of(self.config.mode, self.inode_base, &row);
-            if !inodes.insert(inode) {
-                report.broken += 1;
-                tracing::warn!(
-                    track = row.id.0,
-                    "left out: its sequence number is that of another track"
-                );
-                return;
-            }
-            waiting.push(Waiting {
-                draft,
-                extension: names::extension_of(&row.path),
-                track: row.id,
-                inode,
-                sequence: row.content_seq.max(row.backing_seq),
-                size: self.known_size(&row),
-                mtime_ns: row.stamp.mtime_ns.max(row.edited_ns.unwrap_or(i64::MIN)),
-                listed_ns: row.added_ns,
-            });
-        })?;
-        report.unread += pass.broken;
-        report.outdated += pass.outdated;
-        Ok(waiting)
-    }
-
-    fn known_size(&self, row: &TrackRow) -> Option<u64> {
-        match self.config.mode {
-            Mode::StructureOnly => Some(row.stamp.size),
-            Mode::Synthesis => row.served_size,
-        }
-    }
-
-    /// The sizes that are not known, from what the store holds, and kept there for the next time.
-    fn compute_sizes(&mut self, waiting: &[Waiting]) -> Result<HashMap<TrackId, u64>, StoreError> {
-        let mut computed = Vec::new();
-        for unknown in waiting.iter().filter(|waiting| waiting.size.is_none()) {
-            match self.store.track(unknown.track) {
-                Ok(Some(detail)) => {
-                    let size = layout_of(self.config.mode, &detail).len();
-                    computed.push((unknown.track, detail.row.content_seq, size));
-                }
-                Ok(None) => {}
-                // Whoever holds the store lets go of it; nothing is known of the row.
-                Err(error @ (StoreError::Locked { .. } | StoreError::Unreadable { .. })) => {
-                    return Err(error);
-                }
-                Err(error) => tracing::warn!("left out: {error}"),
-            }
-        }
-        if !computed.is_empty()
-            && !self.store.is_read_only()
-            && let Err(error) = self.store.record_served_sizes(&computed)
-        {
-            // They are known for this mount all the same.
-            tracing::warn!(
-                "the sizes of {} edited tracks were not kept: {error}",
-                computed.len()
-            );
-        }
-        Ok(computed
-            .into_iter()
-            .map(|(track, _, size)| (track, size))
-            .collect())
-    }
-
     /// Looks whether anybody committed to the store, and if so publishes a new tree; what became different, if anything.
     ///
     /// # Errors
@@ -363,24 +269,43 @@ impl Refresher {
             self.take_over(musefs)?;
         } else if self.store.data_version()? == self.data_version && !musefs.needs_rebuild() {
             return Ok(None);
-        } else if self.store.sequence()? < self.sequence {
-            // An older copy was put in place within the same file.
-            self.take_over(musefs)?;
         }
         let previous = musefs.tree();
-        let (published, report) = self.build(Some(&previous))?;
-        if report.restored {
-            musefs.note_gap();
+        if let Some(advanced) = self.advance(&previous)? {
+            musefs.set_needs_rebuild(false);
+            musefs.note_refresh(&advanced.report);
+            if advanced.changes.is_empty() {
+                musefs.publish_roots(advanced.published.roots);
+                return Ok(None);
+            }
+            tracing::debug!(report = ?advanced.report, names = advanced.changes.names.len(), "refreshed");
+            let renewed = Renewed::Some(advanced.renewed);
+            musefs.publish(advanced.published, None, &renewed);
+            return Ok(Some(advanced.changes));
         }
+        if self.taken_over.is_none() {
+            musefs.note_gap();
+            if self.store.sequence()? < self.mark.sequence {
+                // An older copy was put in place within the same file.
+                self.take_over(musefs)?;
+            }
+        }
+        let (published, report) = self.build(Some(&previous))?;
+        musefs.note_refresh(&report);
         let different = changes(&previous, &published.tree);
         musefs.set_needs_rebuild(false);
-        if different.is_empty() && self.taken_over.is_none() {
-            musefs.publish_roots(published.roots);
-            return Ok(None);
-        }
-        tracing::debug!(?report, names = different.names.len(), "a new tree");
-        musefs.publish(published, self.taken_over.take());
-        Ok(Some(different))
+        tracing::debug!(
+            ?report,
+            names = different.names.len(),
+            "a tree from nothing"
+        );
+        let renewed = if report.restored || self.taken_over.is_some() {
+            Renewed::All
+        } else {
+            Renewed::Compared
+        };
+        musefs.publish(published, self.taken_over.take(), &renewed);
+        Ok((!different.is_empty()).then_some(different))
     }
 
     fn was_replaced(&self) -> Result<bool, StoreError> {
@@ -391,12 +316,16 @@ impl Refresher {
     fn take_over(&mut self, musefs: &Musefs) -> Result<(), StoreError> {
         let store = Store::open(&self.path)?;
         let identity = Identity::of(&self.path)?;
+        if self.taken_over.is_none() {
+            musefs.note_gap();
+        }
         self.taken_over = Some(open_connections(&self.path, musefs.store_connections())?);
-        musefs.note_gap();
         tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");
-        self.inode_base += self.sequence.cast_unsigned() + 1;
+        self.inode_base += self.highest.cast_unsigned() + 1;
+        self.highest = 0;
         self.identity = identity;
         self.store = store;
+        self.is_in_step = false;
         musefs.set_needs_rebuild(true);
         Ok(())
     }
@@ -423,10 +352,13 @@ impl Refresher {
             };
             match polled {
                 Ok(changes) => {
-                    complained = false;
+                    if std::mem::take(&mut complained) {
+                        tracing::info!("the tree is refreshed again");
+                    }
                     if let Some(changes) = changes {
                         told(changes);
                     }
+                    stop.turn_ended();
                 }
                 // Once per trouble, not once per poll.
                 Err(error) if !complained => {
@@ -437,6 +369,18 @@ impl Refresher {
             }
         }
     }
+}
+
+/// What is remembered of those that are about to be listed.
+fn listed(waiting: &[Waiting]) -> HashMap<TrackId, Listed> {
+    let of = |waiting: &Waiting| {
+        let listed = Listed {
+            inode: waiting.inode,
+            siblings: waiting.siblings(),
+        };
+        (waiting.track, listed)
+    };
+    waiting.iter().map(of).collect()
 }
 
 struct Over<'a>(&'a Stop);

@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use musefs_telemetry::Engine;
+use parking_lot::Mutex;
 
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
 use crate::metrics::{Metrics, family};
+use crate::refresh::BuildReport;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
@@ -28,6 +30,7 @@ mod readahead;
 mod reader;
 mod resolve;
 mod stores;
+mod superseded;
 
 pub use backing::Attempt;
 pub use handles::{Handle, HandleId};
@@ -41,6 +44,7 @@ use dark::DarkTracks;
 use handles::{DirectoryHandle, Handles};
 use readahead::Budget;
 use stores::Stores;
+use superseded::Superseded;
 
 /// Inodes of track files start here; below are the root and what the edge adds, above 2^52 the directories.
 pub const INODE_TRACK_BASE: u64 = 1 << 32;
@@ -154,6 +158,7 @@ pub struct Musefs {
     handles: Handles,
     devices: Devices,
     dark: DarkTracks,
+    superseded: Mutex<Superseded>,
     readahead: Arc<Budget>,
     inode_paths: AtomicU64,
     turns: Arc<Stop>,
@@ -180,6 +185,7 @@ impl Musefs {
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
             dark: DarkTracks::new(&metrics),
+            superseded: Mutex::default(),
             readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
             inode_paths: AtomicU64::new(published.inode_paths),
             turns: Arc::default(),
@@ -200,7 +206,14 @@ impl Musefs {
         let tree = self.tree.load();
         let directory = directory_node(&tree, parent)?;
         let node = tree.lookup(directory, name).ok_or(Error::NotFound)?;
-        Ok(attributes_of(&tree, node))
+        Ok(self.shown(attributes_of(&tree, node)))
+    }
+
+    /// `attributes`, but for an inode that is open on a later version than it stands for: then that version's.
+    fn shown(&self, attributes: Attributes) -> Attributes {
+        self.handles
+            .newer_of_inode(attributes.inode)
+            .map_or(attributes, |handle| handle.attributes)
     }
 
     /// What is known of `inode`, which is in the tree or open.
@@ -210,7 +223,7 @@ impl Musefs {
     pub fn getattr(&self, inode: Inode) -> Result<Attributes, Error> {
         let tree = self.tree.load();
         if let Some(node) = tree.find(inode) {
-            return Ok(attributes_of(&tree, node));
+            return Ok(self.shown(attributes_of(&tree, node)));
         }
         drop(tree);
         self.handles
@@ -249,7 +262,7 @@ impl Musefs {
         };
         match backing::open_cached(&resolved.path, &self.metrics) {
             Attempt::WouldBlock => Attempt::WouldBlock,
-            Attempt::Done(file) => match self.hold(inode, resolved, file, target.attributes) {
+            Attempt::Done(file) => match self.hold(inode, resolved, file) {
                 Some(handle) => Attempt::Done(Ok(handle)),
                 None => Attempt::WouldBlock,
             },
@@ -264,14 +277,28 @@ impl Musefs {
         let target = self.open_target(inode)?;
         if let Some(resolved) = target.resolved {
             let file = backing::open(&resolved.path, &self.metrics);
-            if let Some(handle) = self.hold(inode, resolved, file, target.attributes) {
+            if let Some(handle) = self.hold(inode, resolved, file) {
                 return Ok(handle);
             }
         }
         self.metrics.cache_header_misses.increment();
         let (resolved, file) = self.resolve(inode, target.track)?;
-        self.cache.insert(inode, Arc::clone(&resolved));
-        Ok(self.insert_handle(inode, resolved, file, target.attributes))
+        if !resolved.is_newer {
+            self.cache.insert(inode, Arc::clone(&resolved));
+        }
+        // Another open of the same inode may have been faster, and have found another version.
+        self.insert_handle(inode, resolved, file).or_else(|first| {
+            let file = backing::open(&first.path, &self.metrics);
+            self.hold(inode, first, file).ok_or(Error::Stale)
+        })
+    }
+
+    /// Whether an open file is a later version of its track than its inode stands for: the store was edited, and the kernel
+    /// did not know yet. Nothing that the kernel remembers of the inode is true of it.
+    pub fn is_newer_than_its_inode(&self, id: HandleId) -> bool {
+        self.handles
+            .get(id)
+            .is_some_and(|handle| handle.resolved.is_newer)
     }
 
     fn open_target(&self, inode: Inode) -> Result<OpenTarget, Error> {
@@ -280,20 +307,28 @@ impl Musefs {
             let NodeKind::File { track, .. } = tree.node(node).kind else {
                 return Err(Error::IsADirectory);
             };
-            let attributes = attributes_of(&tree, node);
+            // An inode shows one version at a time.
+            let newer = self.handles.newer_of_inode(inode);
+            let newer = newer.map(|handle| Arc::clone(&handle.resolved));
             return Ok(OpenTarget {
                 track,
-                attributes,
-                resolved: self.cache.get(inode),
+                resolved: newer.or_else(|| self.cache.get(inode)),
             });
         }
         drop(tree);
-        let open = self.handles.of_inode(inode).ok_or(Error::Stale)?;
-        Ok(OpenTarget {
-            track: open.resolved.track,
-            attributes: open.attributes,
-            resolved: Some(Arc::clone(&open.resolved)),
-        })
+        if let Some(open) = self.handles.of_inode(inode) {
+            return Ok(OpenTarget {
+                track: open.resolved.track,
+                resolved: Some(Arc::clone(&open.resolved)),
+            });
+        }
+        let superseded = self.superseded.lock().track_of(inode);
+        superseded
+            .map(|track| OpenTarget {
+                track,
+                resolved: None,
+            })
+            .ok_or(Error::Stale)
     }
 
     /// Makes a handle of a file that was resolved before, if what its path leads to is still what it was then. If not, it
@@ -303,7 +338,6 @@ impl Musefs {
         inode: Inode,
         resolved: Arc<Resolved>,
         opened: io::Result<Opened>,
-        attributes: Attributes,
     ) -> Option<HandleId> {
         let file = match opened {
             Ok(opened) if resolved.stamp.matches(&opened.stamp) => opened.file,
@@ -316,7 +350,7 @@ impl Musefs {
         };
         self.metrics.cache_header_hits.increment();
         self.dark.lighten(resolved.track);
-        Some(self.insert_handle(inode, resolved, file, attributes))
+        self.insert_handle(inode, resolved, file).ok()
     }
 
     fn insert_handle(
@@ -324,11 +358,13 @@ impl Musefs {
         inode: Inode,
         resolved: Arc<Resolved>,
         file: std::fs::File,
-        attributes: Attributes,
-    ) -> HandleId {
+    ) -> Result<HandleId, Arc<Resolved>> {
         let attributes = Attributes {
+            inode,
+            is_directory: false,
             size: resolved.layout.len(),
-            ..attributes
+            mtime_ns: resolved.mtime_ns,
+            link_count: 1,
         };
         let stream = readahead::Stream::default();
         self.handles.insert(Handle {
@@ -407,14 +443,9 @@ impl Musefs {
             return Ok(());
         }
         let tree = self.tree.load();
-        let mut rest: Vec<(Inode, NodeIndex)> = tree
-            .children(directory_node(&tree, inode)?)
-            .map(|node| (tree.node(node).inode, node))
-            .filter(|(inode, _)| inode.0 > from)
-            .collect();
-        rest.sort_unstable();
-        for (inode, node) in rest {
-            if !emit(listed(&tree, node, inode.0)) {
+        let directory = directory_node(&tree, inode)?;
+        for node in tree.children_after(directory, Inode(from)) {
+            if !emit(listed(&tree, node, tree.node(node).inode.0)) {
                 break;
             }
         }
@@ -475,31 +506,61 @@ impl Musefs {
     }
 
     /// Swaps in a newer tree as a whole. With it come connections where its store is another one than before.
-    pub(crate) fn publish(&self, published: Published, other_store: Option<Vec<Store>>) {
-        let replaced = other_store.is_some();
+    pub(crate) fn publish(
+        &self,
+        published: Published,
+        other_store: Option<Vec<Store>>,
+        renewed: &Renewed,
+    ) {
         match other_store {
             Some(stores) => self.stores.replace(stores, published.inode_base),
             None => self.stores.rebase(published.inode_base),
         }
         let before = self.tree.load_full();
+        self.supersede(&before, &published.tree, renewed);
         self.roots.store(Arc::new(published.roots));
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
         if !self.dark.is_empty() {
-            // What was wrong is known of the version that was tried, and tracks of another store are other tracks.
-            let same: HashSet<TrackId> = if replaced {
-                HashSet::new()
-            } else {
-                let before: HashMap<TrackId, Inode> = before.tracks().collect();
-                let now = self.tree.load();
-                let same = now
-                    .tracks()
-                    .filter(|(track, inode)| before.get(track) == Some(inode));
-                same.map(|(track, _)| track).collect()
-            };
-            self.dark.retain(|track| same.contains(&track));
+            // What was wrong is known of the version that was tried.
+            match renewed {
+                Renewed::All => self.dark.retain(|_| false),
+                Renewed::Some(tracks) => self.dark.retain(|track| !tracks.contains_key(&track)),
+                Renewed::Compared => {
+                    let before: HashMap<TrackId, Inode> = before.tracks().collect();
+                    let now = self.tree.load();
+                    let same: HashSet<TrackId> = now
+                        .tracks()
+                        .filter(|(track, inode)| before.get(track) == Some(inode))
+                        .map(|(track, _)| track)
+                        .collect();
+                    self.dark.retain(|track| same.contains(&track));
+                }
+            }
         }
         self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// Remembers what the inodes that go stood for, before they go.
+    fn supersede(&self, before: &Tree, now: &Tree, renewed: &Renewed) {
+        let mut superseded = self.superseded.lock();
+        match renewed {
+            Renewed::All => *superseded = Superseded::default(),
+            Renewed::Some(tracks) => {
+                superseded.extend(tracks.iter().map(|(&track, &inode)| (inode, track)));
+            }
+            Renewed::Compared => {
+                let gone = before
+                    .tracks()
+                    .filter(|(_, inode)| now.find(*inode).is_none());
+                superseded.extend(gone.map(|(track, inode)| (inode, track)));
+            }
+        }
+    }
+
+    pub(crate) fn note_refresh(&self, report: &BuildReport) {
+        self.metrics.refresh_rows.add(report.rows_read);
+        self.metrics.refresh_nodes.add(report.nodes_built);
     }
 
     pub(crate) fn note_gap(&self) {
@@ -551,9 +612,19 @@ pub struct Published {
     pub inode_base: u64,
 }
 
+/// Which tracks are not what they were in the tree before.
+#[derive(Clone, Debug)]
+pub(crate) enum Renewed {
+    /// All: they are those of another store.
+    All,
+    /// These, which had these inodes; those that are gone are among them.
+    Some(HashMap<TrackId, Inode>),
+    /// Those whose inode is another.
+    Compared,
+}
+
 struct OpenTarget {
     track: TrackId,
-    attributes: Attributes,
     resolved: Option<Arc<Resolved>>,
 }
 
@@ -564,6 +635,11 @@ pub(crate) fn inode_of(mode: Mode, base: u64, row: &TrackRow) -> Inode {
         Mode::StructureOnly => row.backing_seq,
     };
     Inode(base.wrapping_add(sequence.cast_unsigned()))
+}
+
+/// When what is served of a track last changed.
+pub(crate) fn mtime_of(row: &TrackRow) -> i64 {
+    row.stamp.mtime_ns.max(row.edited_ns.unwrap_or(i64::MIN))
 }
 
 fn directory_node(tree: &Tree, inode: Inode) -> Result<NodeIndex, Error> {

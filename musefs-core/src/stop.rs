@@ -1,4 +1,4 @@
-//! A thread that works at intervals, and whoever hurries or ends it: two flags, waited on with a time.
+//! A thread that works at intervals, and whoever hurries, awaits or ends it: a few words of state, waited on with a time.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ struct State {
     asked: bool,
     hurried: bool,
     over: bool,
+    /// Turns that have begun, and those that were told to have ended.
+    begun: u64,
+    ended: u64,
 }
 
 impl Stop {
@@ -38,7 +41,30 @@ impl Stop {
             self.changed.wait_for(&mut state, interval);
         }
         state.hurried = false;
+        state.begun += 1;
         !state.asked
+    }
+
+    /// To be called by the thread when a turn has ended well: who awaits a whole turn goes on.
+    pub fn turn_ended(&self) {
+        let mut state = self.state.lock();
+        state.ended = state.begun;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Has the thread take a turn that begins now or later; whether one ended well before `deadline`.
+    pub fn await_turn(&self, deadline: Instant) -> bool {
+        let mut state = self.state.lock();
+        let wanted = state.begun + 1;
+        state.hurried = true;
+        self.changed.notify_all();
+        while state.ended < wanted && !state.over {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        state.ended >= wanted
     }
 
     /// To be called by the thread as its last act.
@@ -57,5 +83,40 @@ impl Stop {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn who_awaits_a_turn_gets_one_that_began_after_the_call() {
+        let stop = Arc::new(Stop::default());
+        let (worker, (turns, taken)) = (Arc::clone(&stop), std::sync::mpsc::channel());
+        let thread = std::thread::spawn(move || {
+            let mut turn = 0;
+            while worker.goes_on_after(Duration::from_secs(60)) {
+                turn += 1;
+                turns.send(turn).unwrap();
+                // The second fails.
+                if turn != 2 {
+                    worker.turn_ended();
+                }
+            }
+            worker.is_over();
+        });
+        let soon = || Instant::now() + Duration::from_millis(50);
+        let later = || Instant::now() + Duration::from_secs(60);
+        assert!(stop.await_turn(later()));
+        assert_eq!(taken.recv(), Ok(1));
+        assert!(!stop.await_turn(soon()), "a turn that failed is none");
+        assert_eq!(taken.recv(), Ok(2));
+        assert!(stop.await_turn(later()));
+        assert_eq!(taken.recv(), Ok(3));
+        assert!(stop.ask_and_wait(later()));
+        assert!(!stop.await_turn(later()), "nobody is there to take one");
+        thread.join().unwrap();
     }
 }

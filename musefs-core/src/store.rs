@@ -23,7 +23,7 @@ pub use self::error::StoreError;
 pub use self::ingest::{Finding, Ingested, Reading};
 pub use self::migrations::SCHEMA_VERSION;
 pub use self::parts::Parts;
-pub use self::rows::{Fields, Pass, Root, Stamp, TrackDetail, TrackFailure, TrackRow};
+pub use self::rows::{Fields, Mark, Pass, Root, Stamp, TrackDetail, TrackFailure, TrackRow};
 pub use self::runs::{Counts, KnownTrack, ScanCounts, ScanRun, ScanRunId};
 pub use crate::ids::{RootId, TrackId};
 pub use crate::layout::BlobId;

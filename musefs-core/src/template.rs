@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 pub use draft::Draft;
 pub use fields::{DERIVED_FIELDS, canonical, is_known, known_fields, nearest};
-pub use numbers::NumberWidths;
+pub use numbers::{NumberWidths, Siblings};
 pub use parse::{SECTION_DEPTH_MAX, TEMPLATE_BYTES_MAX, TemplateError, TemplateProblem};
 pub use values::{TagSource, TrackValues, Values};
 

@@ -96,14 +96,22 @@ impl Library {
             .unwrap();
     }
 
-    pub(crate) fn serve(&self) -> (Musefs, Refresher) {
-        let config = TreeConfig {
-            template: Template::parse(DEFAULT_TEMPLATE).unwrap(),
+    /// What decides how the tree looks, with this template.
+    pub(crate) fn tree_config(&self, template: &str) -> TreeConfig {
+        TreeConfig {
+            template: Template::parse(template).unwrap(),
             fallbacks: Fallbacks::default(),
             mode: self.mode,
             reserved_root_names: vec![".metrics".into()],
-        };
-        let mut refresher = Refresher::open(&self.db(), config).unwrap();
+        }
+    }
+
+    pub(crate) fn serve(&self) -> (Musefs, Refresher) {
+        self.serve_as(DEFAULT_TEMPLATE)
+    }
+
+    pub(crate) fn serve_as(&self, template: &str) -> (Musefs, Refresher) {
+        let mut refresher = Refresher::open(&self.db(), self.tree_config(template)).unwrap();
         let (published, _) = refresher.build(None).unwrap();
         let config = ServeConfig {
             mode: self.mode,

@@ -18,6 +18,7 @@ use musefs_core::tree::Inode;
 use crate::dispatch::pool::Subject;
 use crate::dispatch::{Dispatch, OwnedReply, Taken};
 use crate::errno::errno;
+use crate::invalidate::Telling;
 use crate::metrics::Operation;
 use crate::metrics_files::{MetricsFiles, Snapshot, Target};
 use crate::space::FreeSpace;
@@ -100,6 +101,8 @@ pub struct Adapter {
     pub appearance: Appearance,
     /// What is free on the backing filesystems.
     pub space: Arc<FreeSpace>,
+    /// Tells the kernel what is not true any more while it waits for the answer that makes it so.
+    pub telling: Arc<Telling>,
 }
 
 thread_local! {
@@ -174,12 +177,16 @@ impl Adapter {
     }
 
     fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
-        let give = |reply: ReplyOpen, handle: HandleId| {
-            // An inode stands for one version of the bytes, so what the kernel has cached of it stays right.
-            reply.opened(
-                FileHandle(handle.0),
-                FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH,
-            );
+        let (musefs, telling) = (Arc::clone(&self.musefs), Arc::clone(&self.telling));
+        let give = move |reply: ReplyOpen, handle: HandleId| {
+            let flags = if musefs.is_newer_than_its_inode(handle) {
+                telling.forget_attributes(inode);
+                FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH
+            } else {
+                // An inode stands for one version of the bytes, so what the kernel has cached of it stays right.
+                FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH
+            };
+            reply.opened(FileHandle(handle.0), flags);
         };
         match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
             Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
@@ -347,6 +354,15 @@ impl Filesystem for Adapter {
                             .map(|attributes| self.attr(&attributes))
                     }),
                 };
+                if matches!(result, Err(Errno::ENOENT)) && !ttl.is_zero() {
+                    // Said as an entry without an inode, the kernel remembers that there is none.
+                    let absent = self
+                        .appearance
+                        .attr(0, FileType::RegularFile, 0, 0, UNIX_EPOCH);
+                    return self.dispatch.answer_as(taken, Errno::ENOENT, || {
+                        reply.entry(&ttl, &absent, Generation(0));
+                    });
+                }
                 self.dispatch.answer(taken, reply, result, give);
             }
             Target::Directory => {

@@ -44,6 +44,8 @@ pub enum Command {
     Mount(Box<MountArgs>),
     /// Tell what is read, kept and written of each format
     Formats(FormatsArgs),
+    /// Wait until a mount shows every change made to its store
+    Sync(SyncArgs),
 }
 
 /// `musefs formats`.
@@ -55,6 +57,22 @@ pub struct FormatsArgs {
     /// As a page of documentation, with the names of all tags
     #[arg(long)]
     pub markdown: bool,
+}
+
+/// `musefs sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// The mount, or anything in it
+    #[arg(value_name = "MOUNT")]
+    pub mount: PathBuf,
+    /// How long to wait at most
+    #[arg(
+        long,
+        value_name = "SECS",
+        env = "MUSEFS_SYNC_TIMEOUT",
+        default_value = "30"
+    )]
+    pub timeout: u32,
 }
 
 /// `musefs scan`.
@@ -174,12 +192,12 @@ pub struct MountArgs {
     #[arg(long, env = "MUSEFS_REMOUNT", value_parser = FalseyValueParser::new(), help_heading = "Access")]
     pub remount: bool,
 
-    /// How long the kernel answers for names and attributes itself
+    /// How long the kernel answers for names and attributes itself; it is told of changes at once all the same
     #[arg(
         long,
         value_name = "MS",
         env = "MUSEFS_ATTR_TTL_MS",
-        default_value = "1000",
+        default_value = "60000",
         help_heading = "Serving"
     )]
     pub attr_ttl_ms: u64,

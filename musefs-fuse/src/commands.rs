@@ -5,6 +5,7 @@ use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 mod formats;
 mod mount;
 mod scan;
+mod sync;
 
 /// Why a command ended early, and the exit code for it.
 #[derive(Debug)]
@@ -58,5 +59,6 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Scan(args) => scan::run(&args),
         Command::Mount(args) => mount::run(&args),
         Command::Formats(args) => formats::run(&args),
+        Command::Sync(args) => sync::run(&args),
     }
 }

@@ -225,6 +225,13 @@ impl Dispatch {
         self.give(taken, reply, result, give);
     }
 
+    /// Answers a request on the event loop that took it: it failed with `error`, which `give` says in a way of its own.
+    pub fn answer_as(&self, taken: Taken, error: Errno, give: impl FnOnce()) {
+        self.metrics.counters.requests.increment(Way::Inline);
+        settle(&self.metrics, taken, Some(error));
+        give();
+    }
+
     fn give<R: OwnedReply, T>(
         &self,
         taken: Taken,

@@ -1,29 +1,78 @@
 //! Tells the kernel what to forget after a refresh, from a thread of its own: telling can wait on a request that is stuck
-//! in the same directory or file. The queue has a bound; what does not fit is counted, and forgotten by the kernel when its
-//! lifetime ends.
+//! in the same directory or file.
+//!
+//! The queue has a bound, and what waits in it is there once however often it is asked for. What does not fit is counted,
+//! and forgotten by the kernel when its lifetime ends.
 
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use fuser::{INodeNo, Notifier};
-use musefs_core::tree::{ChangeKind, Changes, Inode};
+use musefs_core::tree::{Changes, Inode};
+use parking_lot::{Condvar, Mutex};
 
 use crate::metrics::{EdgeMetrics, Invalidation};
 
 /// Names and inodes that may wait to be told.
 const QUEUE_LEN_MAX: usize = 65_536;
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Forget {
-    Name { parent: Inode, name: Box<[u8]> },
+    /// A name: what it stood for, or that there was none.
+    Name {
+        parent: Inode,
+        name: Box<[u8]>,
+    },
     Attributes(Inode),
+}
+
+/// The way to the kernel for who cannot wait in the queue, once there is one.
+#[derive(Debug, Default)]
+pub struct Telling(OnceLock<Notifier>);
+
+impl Telling {
+    /// Opens the way.
+    pub fn by(&self, notifier: Notifier) {
+        // It is set once, by the one who mounts.
+        self.0.set(notifier).ok();
+    }
+
+    /// Has the kernel ask for the attributes of `inode` when it next needs them. Waits for nothing: no request that is
+    /// under way holds what this takes.
+    pub(crate) fn forget_attributes(&self, inode: Inode) {
+        if let Some(notifier) = self.0.get()
+            && let Err(error) = notifier.inval_inode(INodeNo(inode.0), -1, 0)
+        {
+            tracing::debug!("the kernel did not take an invalidation: {error}");
+        }
+    }
 }
 
 /// The queue of the invalidation thread, which ends when this is dropped and the queue is empty.
 #[derive(Debug)]
 pub struct Invalidator {
-    queue: SyncSender<Forget>,
+    queue: Arc<Queue>,
     metrics: EdgeMetrics,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<(Arc<Forget>, Instant)>,
+    /// What is in `waiting`.
+    known: HashSet<Arc<Forget>>,
+    /// How many were ever put in, and how many of these are done with, in order.
+    put: u64,
+    done: u64,
+    is_over: bool,
 }
 
 impl Invalidator {
@@ -32,27 +81,38 @@ impl Invalidator {
     /// # Errors
     /// When it cannot be started.
     pub fn start(notifier: Notifier, metrics: EdgeMetrics) -> std::io::Result<Self> {
-        let (queue, waiting) = mpsc::sync_channel(QUEUE_LEN_MAX);
-        let counted = metrics.clone();
+        Self::start_with(metrics, move |forget| match forget {
+            Forget::Name { parent, name } => {
+                notifier.inval_entry(INodeNo(parent.0), OsStr::from_bytes(name))
+            }
+            // A negative offset leaves the cached bytes alone.
+            Forget::Attributes(inode) => notifier.inval_inode(INodeNo(inode.0), -1, 0),
+        })
+    }
+
+    fn start_with(
+        metrics: EdgeMetrics,
+        mut tell: impl FnMut(&Forget) -> std::io::Result<()> + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let (waiting, counted) = (Arc::clone(&queue), metrics.clone());
         std::thread::Builder::new()
             .name("musefs-inval".into())
             .spawn(move || {
-                for forget in waiting {
-                    let told = match forget {
-                        Forget::Name { parent, name } => {
-                            notifier.inval_entry(INodeNo(parent.0), OsStr::from_bytes(&name))
-                        }
-                        // A negative offset leaves the cached bytes alone.
-                        Forget::Attributes(inode) => notifier.inval_inode(INodeNo(inode.0), -1, 0),
-                    };
-                    let outcome = match told {
+                while let Some((forget, since)) = waiting.take() {
+                    let outcome = match tell(&forget) {
                         Ok(()) => Invalidation::Sent,
                         Err(error) => {
                             tracing::debug!("the kernel did not take an invalidation: {error}");
                             Invalidation::Failed
                         }
                     };
-                    counted.counters.invalidations.increment(outcome);
+                    let counters = &counted.counters;
+                    counters.invalidations.increment(outcome);
+                    counters.invalidations_queued.add(-1);
+                    let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    counters.invalidation_wait.add(waited);
+                    waiting.done();
                 }
             })?;
         Ok(Self { queue, metrics })
@@ -60,26 +120,139 @@ impl Invalidator {
 
     /// Has the kernel forget what is different.
     pub fn tell(&self, changes: Changes) {
-        let names = changes
-            .names
-            .into_iter()
-            .filter_map(|change| match change.kind {
-                ChangeKind::Vanished { .. } | ChangeKind::Replaced { .. } => Some(Forget::Name {
-                    parent: change.parent,
-                    name: change.name,
-                }),
-                // The kernel is never told to remember that a name is absent.
-                ChangeKind::Appeared { .. } => None,
-            });
-        for forget in names.chain(changes.attributes.into_iter().map(Forget::Attributes)) {
-            if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-                self.queue.try_send(forget)
-            {
-                self.metrics
-                    .counters
-                    .invalidations
-                    .increment(Invalidation::Dropped);
+        // A name that appeared may be remembered as absent.
+        let names = changes.names.into_iter().map(|change| Forget::Name {
+            parent: change.parent,
+            name: change.name,
+        });
+        let attributes = changes.attributes.into_iter().map(Forget::Attributes);
+        let counters = &self.metrics.counters;
+        let now = Instant::now();
+        for forget in names.chain(attributes) {
+            match self.queue.put(Arc::new(forget), now) {
+                Put::Waits => counters.invalidations_queued.add(1),
+                Put::WaitsAlready => counters.invalidations.increment(Invalidation::Merged),
+                Put::NoRoom => counters.invalidations.increment(Invalidation::Dropped),
             }
         }
+    }
+
+    /// Waits until the kernel was told all that was asked for before this call; whether it was before `deadline`.
+    pub fn await_told(&self, deadline: Instant) -> bool {
+        let mut state = self.queue.state.lock();
+        let wanted = state.put;
+        while state.done < wanted {
+            let pause = self.queue.changed.wait_until(&mut state, deadline);
+            if pause.timed_out() {
+                break;
+            }
+        }
+        state.done >= wanted
+    }
+}
+
+impl Drop for Invalidator {
+    fn drop(&mut self) {
+        self.queue.state.lock().is_over = true;
+        self.queue.changed.notify_all();
+    }
+}
+
+enum Put {
+    Waits,
+    WaitsAlready,
+    NoRoom,
+}
+
+impl Queue {
+    fn put(&self, forget: Arc<Forget>, now: Instant) -> Put {
+        let mut state = self.state.lock();
+        if state.known.contains(&forget) {
+            return Put::WaitsAlready;
+        }
+        if state.waiting.len() == QUEUE_LEN_MAX {
+            return Put::NoRoom;
+        }
+        state.known.insert(Arc::clone(&forget));
+        state.waiting.push_back((forget, now));
+        state.put += 1;
+        drop(state);
+        self.changed.notify_all();
+        Put::Waits
+    }
+
+    /// The next one; `None` when there is none and will be none.
+    fn take(&self) -> Option<(Arc<Forget>, Instant)> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some((forget, since)) = state.waiting.pop_front() {
+                // From here on the same has to be told once more: the kernel may learn of it anew right after it was told.
+                state.known.remove(&forget);
+                return Some((forget, since));
+            }
+            if state.is_over {
+                return None;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    fn done(&self) {
+        self.state.lock().done += 1;
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use musefs_telemetry::Engine;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn attributes(inodes: impl IntoIterator<Item = u64>) -> Changes {
+        Changes {
+            names: Vec::new(),
+            attributes: inodes.into_iter().map(Inode).collect(),
+        }
+    }
+
+    #[test]
+    fn what_waits_is_told_once_what_does_not_fit_is_counted_and_all_that_was_asked_can_be_awaited()
+    {
+        let engine = Engine::new();
+        let metrics = EdgeMetrics::declare(&engine).unwrap();
+        let (go, gate) = mpsc::channel::<()>();
+        let (told, tellings) = mpsc::channel();
+        let invalidator = Invalidator::start_with(metrics, move |forget| {
+            gate.recv().ok();
+            told.send(forget.clone()).ok();
+            Ok(())
+        })
+        .unwrap();
+        let soon = || Instant::now() + Duration::from_millis(50);
+        invalidator.tell(attributes([1]));
+        while !invalidator.queue.state.lock().waiting.is_empty() {
+            std::thread::yield_now();
+        }
+        // The first is being told: the same again is not merged with it, but the third is with the second.
+        invalidator.tell(attributes([1]));
+        invalidator.tell(attributes([1]));
+        assert!(!invalidator.await_told(soon()));
+        let count = QUEUE_LEN_MAX as u64;
+        invalidator.tell(attributes(2..2 + count));
+        let outcomes = |invalidator: &Invalidator| {
+            let counted = engine.snapshot();
+            let family = counted.find("musefs_invalidations_total").unwrap().family();
+            assert_eq!(invalidator.queue.state.lock().known.len(), QUEUE_LEN_MAX);
+            let of = |index| counted.value(family, index).unwrap();
+            [of(0), of(1), of(2), of(3)]
+        };
+        assert_eq!(outcomes(&invalidator), [0, 0, 1, 1]);
+        drop(go);
+        assert!(invalidator.await_told(Instant::now() + Duration::from_secs(60)));
+        let told: Vec<Forget> = tellings.try_iter().collect();
+        assert_eq!(told.len(), 1 + QUEUE_LEN_MAX);
+        assert_eq!(told[..2], [const { Forget::Attributes(Inode(1)) }; 2]);
     }
 }

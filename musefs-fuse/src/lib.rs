@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod cli;
 pub mod commands;
+pub mod control;
 pub mod dispatch;
 pub mod errno;
 pub mod files;

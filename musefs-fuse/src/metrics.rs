@@ -119,6 +119,8 @@ pub enum Invalidation {
     Failed,
     /// The queue was full: the name lives on until its lifetime ends.
     Dropped,
+    /// The same waited in the queue already.
+    Merged,
 }
 
 /// What the edge counts beside its operations.
@@ -135,6 +137,11 @@ pub struct EdgeCounters {
     pub(crate) renders: Counter,
     /// Names and inodes that the kernel was told to forget after a refresh, by how that went.
     pub(crate) invalidations: Counters<Invalidation>,
+    /// Names and inodes that wait for the kernel to be told.
+    pub(crate) invalidations_queued: UpDownCounter,
+    /// Time that those which the kernel was told have taken, waiting and telling.
+    #[metric(unit = "seconds")]
+    pub(crate) invalidation_wait: Counter,
 }
 
 /// Durations from 32 microseconds to 34 seconds, in nanoseconds: half doublings inside, every fourth bound in text.

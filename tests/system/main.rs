@@ -10,6 +10,7 @@ mod bad_names;
 mod counting;
 mod dark_files;
 mod directories;
+mod edits;
 mod lifecycle;
 mod metrics_directory;
 mod metrics_readers;

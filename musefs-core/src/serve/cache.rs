@@ -29,6 +29,10 @@ pub(super) struct Resolved {
     pub stamp: Stamp,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
+    /// When what is served last changed, in ns since 1970.
+    pub mtime_ns: i64,
+    /// Whether this is a later version of the track than its inode stands for.
+    pub is_newer: bool,
 }
 
 /// What an entry costs beside its inline bytes, roughly: the structs, the path, the cache's own tables.
@@ -169,6 +173,8 @@ mod tests {
                 inode: 0,
             },
             without_waiting: true,
+            mtime_ns: 0,
+            is_newer: false,
         })
     }
 

@@ -63,6 +63,8 @@ pub(super) struct Handles {
     files: [RwLock<Numbered<Arc<Handle>>>; SHARD_COUNT],
     /// Attributes of open inodes, with how many handles each has: an inode answers while it is open.
     inodes: Mutex<HashMap<Inode, (u64, Arc<Handle>)>>,
+    /// Open handles on a later version than their inode stands for.
+    newer_count: AtomicU64,
     directories: RwLock<Numbered<Arc<DirectoryHandle>>>,
     directory_count: AtomicU64,
     directories_max: u64,
@@ -75,6 +77,7 @@ impl Handles {
             next: AtomicU64::new(1),
             files: std::array::from_fn(|_| RwLock::default()),
             inodes: Mutex::default(),
+            newer_count: AtomicU64::new(0),
             directories: RwLock::default(),
             directory_count: AtomicU64::new(0),
             directories_max,
@@ -91,17 +94,28 @@ impl Handles {
         &self.files[(hash >> 32) as usize % SHARD_COUNT]
     }
 
-    pub(super) fn insert(&self, handle: Handle) -> HandleId {
+    /// Keeps a file open.
+    ///
+    /// # Errors
+    /// What its inode is open on already, where that is another version: an inode shows one at a time.
+    pub(super) fn insert(&self, handle: Handle) -> Result<HandleId, Arc<Resolved>> {
         let id = self.take_id();
         let handle = Arc::new(handle);
-        self.inodes
-            .lock()
+        let mut inodes = self.inodes.lock();
+        let (count, first) = inodes
             .entry(handle.inode)
-            .or_insert_with(|| (0, Arc::clone(&handle)))
-            .0 += 1;
+            .or_insert_with(|| (0, Arc::clone(&handle)));
+        let is_newer = handle.resolved.is_newer;
+        if (is_newer || first.resolved.is_newer) && !Arc::ptr_eq(&handle.resolved, &first.resolved)
+        {
+            return Err(Arc::clone(&first.resolved));
+        }
+        *count += 1;
+        drop(inodes);
+        self.newer_count.fetch_add(u64::from(is_newer), Relaxed);
         self.shard(id).write().insert(id, handle);
         self.metrics.handles_open.add(1);
-        id
+        Ok(id)
     }
 
     pub(super) fn get(&self, id: HandleId) -> Option<Arc<Handle>> {
@@ -121,6 +135,8 @@ impl Handles {
             }
         }
         drop(inodes);
+        let is_newer = u64::from(handle.resolved.is_newer);
+        self.newer_count.fetch_sub(is_newer, Relaxed);
         self.metrics.handles_open.add(-1);
         true
     }
@@ -131,6 +147,15 @@ impl Handles {
             .lock()
             .get(&inode)
             .map(|(_, handle)| Arc::clone(handle))
+    }
+
+    /// A handle that `inode` is open on, if it is one on a later version than the inode stands for.
+    pub(super) fn newer_of_inode(&self, inode: Inode) -> Option<Arc<Handle>> {
+        if self.newer_count.load(Relaxed) == 0 {
+            return None;
+        }
+        self.of_inode(inode)
+            .filter(|handle| handle.resolved.is_newer)
     }
 
     /// Keeps a listing open; `None` over the bound, where a directory is listed without a handle.

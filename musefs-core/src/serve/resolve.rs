@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::backing;
 use super::cache::Resolved;
-use super::{Error, Mode, Musefs, inode_of};
+use super::{Error, Mode, Musefs, inode_of, mtime_of};
 use crate::formats;
 use crate::ids::TrackId;
 use crate::layout::{Layout, Segment};
@@ -40,6 +40,13 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
     }
 }
 
+/// What the store holds of a track.
+struct Found {
+    detail: TrackDetail,
+    layout: Layout,
+    is_newer: bool,
+}
+
 impl Musefs {
     /// Resolves `inode`, which stands for `track`, and opens its backing file.
     pub(super) fn resolve(
@@ -48,12 +55,20 @@ impl Musefs {
         track: TrackId,
     ) -> Result<(Arc<Resolved>, File), Error> {
         let generation = self.generation.load(Relaxed);
-        let Some((detail, layout)) = self.detail_of(inode, track)? else {
-            // The store has moved on. The kernel asks for the name again when it hears so, and is answered from the tree
-            // that is published meanwhile.
+        let Some(Found {
+            detail,
+            layout,
+            is_newer,
+        }) = self.detail_of(inode, track)?
+        else {
+            // It is gone. The kernel asks for the name again when it hears so, and is answered from the tree that is
+            // published meanwhile.
             self.await_refresh(generation);
             return Err(Error::Stale);
         };
+        if is_newer {
+            self.turns.hurry();
+        }
         let roots = self.roots.load();
         let root = roots.get(&detail.row.root).ok_or(Error::Stale)?;
         let path = backing::join(root, &detail.row.path);
@@ -69,27 +84,25 @@ impl Musefs {
             track,
             layout,
             path,
+            mtime_ns: mtime_of(&detail.row),
             stamp,
             without_waiting,
+            is_newer,
         };
         self.check_stamp(&file, &resolved)?;
         Ok((Arc::new(resolved), file))
     }
 
-    /// What the store holds of `track` and the layout of that, if it still is what `inode` stands for.
-    fn detail_of(
-        &self,
-        inode: Inode,
-        track: TrackId,
-    ) -> Result<Option<(TrackDetail, Layout)>, Error> {
+    /// What the store holds of `track` and the layout of that, if `inode` stands for it or for what it was.
+    fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<Found>, Error> {
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
         let detail = store.track(track).map_err(Error::Store)?;
-        let Some(detail) =
-            detail.filter(|detail| inode_of(self.config.mode, inode_base, &detail.row) == inode)
-        else {
+        let current = |detail: &TrackDetail| inode_of(self.config.mode, inode_base, &detail.row);
+        let Some(detail) = detail.filter(|detail| current(detail) >= inode) else {
             return Ok(None);
         };
+        let is_newer = current(&detail) > inode;
         let layout = layout_of(self.config.mode, &detail);
         let served = layout.len();
         let shown = detail.row.served_size;
@@ -103,7 +116,11 @@ impl Musefs {
                 store.record_served_sizes(&[size]).map_err(Error::Store)?;
             }
         }
-        Ok(Some((detail, layout)))
+        Ok(Some(Found {
+            detail,
+            layout,
+            is_newer,
+        }))
     }
 
     /// Waits until a tree newer than `generation` is published, or for so long that none is to come.

@@ -141,8 +141,55 @@ fn an_open_file_keeps_its_bytes_across_an_edit() {
     assert!(after.windows(14).any(|window| window == b"A longer title"));
     musefs.release(id).unwrap();
     assert!(matches!(musefs.getattr(old.inode), Err(Error::Stale)));
-    assert!(matches!(musefs.open(old.inode), Err(Error::Stale)));
+    // Who looked the old name up before the edit and opens only now gets what the track has become.
+    let late = musefs.open(old.inode).unwrap();
+    assert!(musefs.is_newer_than_its_inode(late) && !musefs.is_newer_than_its_inode(edited));
+    assert_eq!(read_all(&musefs, late, 4096).unwrap(), after);
+    assert_eq!(musefs.getattr(old.inode).unwrap().size, new.size);
+    musefs.release(late).unwrap();
+    assert!(matches!(musefs.getattr(old.inode), Err(Error::Stale)));
     assert_eq!(musefs.telemetry().refresh_generation, 1);
+}
+
+#[test]
+fn a_file_that_was_edited_before_the_tree_knows_opens_as_it_is_and_an_inode_shows_one_version_at_a_time()
+ {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let inode = find(&musefs, "Artist/Album/One.flac").unwrap().inode;
+    let edit = |genre: &str| {
+        library.edit(&format!(
+            "INSERT INTO tags (track_id, key, value) VALUES (1, 'genre', '{genre}')
+             ON CONFLICT (track_id, key, ordinal) DO UPDATE SET value = excluded.value"
+        ));
+    };
+    edit("a genre");
+    let first = musefs.open(inode).unwrap();
+    edit("another genre, which is longer");
+    let second = musefs.open(inode).unwrap();
+    let (one, two) = (
+        read_all(&musefs, first, 4096).unwrap(),
+        read_all(&musefs, second, 4096).unwrap(),
+    );
+    assert!(one == two, "two versions under one inode");
+    assert!(one.windows(7).any(|window| window == b"a genre"));
+    let size = one.len() as u64;
+    for shown in [
+        musefs.getattr(inode),
+        find(&musefs, "Artist/Album/One.flac"),
+    ] {
+        assert_eq!(shown.unwrap().size, size);
+    }
+    refresher.poll(&musefs).unwrap().unwrap();
+    assert_eq!(musefs.getattr(inode).unwrap().size, size);
+    musefs.release(first).unwrap();
+    musefs.release(second).unwrap();
+    let now = find(&musefs, "Artist/Album/One.flac").unwrap();
+    assert!(now.inode != inode && now.size > size);
+    let third = musefs.open(now.inode).unwrap();
+    assert!(!musefs.is_newer_than_its_inode(third));
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl Fields {
 }
 
 /// What a pass over the tracks found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
     /// Rows handed out.
     pub rows: u64,
@@ -190,4 +190,22 @@ pub struct Pass {
     pub broken: u64,
     /// Rows that another version's probe read: their files are served as they are until a scan reads them again.
     pub outdated: u64,
+}
+
+/// The moment up to which a reader has followed the changes of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The highest sequence number that was handed out.
+    pub sequence: i64,
+    /// The track that took it, if one did and nothing took it from there since.
+    pub(super) holder: Option<Holder>,
+}
+
+/// A track as its last change left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) track: TrackId,
+    pub(super) content_seq: i64,
+    pub(super) backing_mtime_ns: i64,
+    pub(super) edited_ns: Option<i64>,
 }

@@ -7,7 +7,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, Rows, params_from_iter};
 
 use super::database::Database;
-use super::rows::{Fields, Pass, Stamp, TrackDetail, TrackFailure, TrackRow};
+use super::rows::{Fields, Holder, Mark, Pass, Stamp, TrackDetail, TrackFailure, TrackRow};
 use super::{Store, StoreError};
 use crate::formats::{
     Art, AudioProperties, ByteRange, Format, OpaqueItem, PROBE_VERSION, SYNTHESIZER_VERSION,
@@ -47,6 +47,27 @@ impl Store {
         )
     }
 
+    /// Hands those of `tracks` to `f` that there are, like [`Store::for_each_track`].
+    pub fn for_each_track_of(
+        &self,
+        tracks: &[TrackId],
+        keys: &[&str],
+        f: impl FnMut(TrackRow, &Fields),
+    ) -> Result<Pass, StoreError> {
+        let ids: Vec<String> = tracks.iter().map(|track| track.0.to_string()).collect();
+        self.pass(
+            concat!(
+                "SELECT ",
+                track_columns!(),
+                " FROM tracks WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            ),
+            "track_id IN (SELECT value FROM json_each(?1)) AND ",
+            Some(format!("[{}]", ids.join(",")).into()),
+            keys,
+            f,
+        )
+    }
+
     /// Hands those tracks to `f` that changed in any way after the number `after` was handed out, like
     /// [`Store::for_each_track`]. Tracks that are gone are told by [`Store::removed_tracks`].
     pub fn for_each_changed_track(
@@ -62,7 +83,7 @@ impl Store {
                 " FROM tracks WHERE id IN (SELECT id FROM tracks WHERE change_seq > ?1) ORDER BY id"
             ),
             "track_id IN (SELECT id FROM tracks WHERE change_seq > ?1) AND ",
-            Some(after),
+            Some(after.into()),
             keys,
             f,
         )
@@ -75,6 +96,51 @@ impl Store {
             [after],
             |row| row.get(0).map(TrackId),
         )
+    }
+
+    /// Where somebody who has read all of the store is, to go on from there later.
+    pub fn mark(&self) -> Result<Mark, StoreError> {
+        let _one_state = self.database.begin_read()?;
+        let sequence = self.sequence()?;
+        let holder = self.database.row(
+            "SELECT id, content_seq, backing_mtime_ns, edited_ns FROM tracks WHERE change_seq = ?1",
+            [sequence],
+            read_holder,
+        )?;
+        Ok(Mark { sequence, holder })
+    }
+
+    /// Whether this store is a later state of the one that `mark` was made in: an older copy that was put in its place, and
+    /// edited since, is not.
+    pub fn follows(&self, mark: &Mark) -> Result<bool, StoreError> {
+        let _one_state = self.database.begin_read()?;
+        let id: Option<String> =
+            self.database
+                .row("SELECT value FROM meta WHERE key = 'store_id'", [], |row| {
+                    row.get(0)
+                })?;
+        if id.as_deref() != Some(self.id()) || self.sequence()? < mark.sequence {
+            return Ok(false);
+        }
+        let Some(holder) = mark.holder else {
+            return Ok(true);
+        };
+        let found = self.database.row(
+            "SELECT id, content_seq, backing_mtime_ns, edited_ns, change_seq FROM tracks WHERE id = ?1",
+            [holder.track.0],
+            |row| Ok((read_holder(row)?, row.get::<_, i64>(4)?)),
+        )?;
+        if let Some((found, change_seq)) = found {
+            return Ok(
+                change_seq > mark.sequence || (change_seq == mark.sequence && found == holder)
+            );
+        }
+        let tombstone = self.database.row(
+            "SELECT change_seq FROM tombstones WHERE track_id = ?1",
+            [holder.track.0],
+            |row| row.get::<_, i64>(0),
+        )?;
+        Ok(tombstone.is_some_and(|number| number > mark.sequence))
     }
 
     /// All that the store holds of a track, as one state; `None` when there is no such track. A structure that this
@@ -149,7 +215,7 @@ impl Store {
         &self,
         tracks_sql: &str,
         tags_condition: &str,
-        after: Option<i64>,
+        condition: Option<Value>,
         keys: &[&str],
         mut f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
@@ -157,14 +223,13 @@ impl Store {
         let error = |source| database.error(source);
         let _one_state = database.begin_read()?;
         let mut tracks = database.statement(tracks_sql)?;
-        let mut tracks = tracks.query(params_from_iter(after)).map_err(error)?;
+        let mut tracks = tracks.query(params_from_iter(&condition)).map_err(error)?;
 
         let marks = vec!["?"; keys.len()].join(", ");
         let mut tags = database.statement(&format!(
             "SELECT track_id, key, value FROM tags WHERE {tags_condition}key IN ({marks}) ORDER BY track_id, key, ordinal"
         ))?;
-        let values = after
-            .map(Value::from)
+        let values = condition
             .into_iter()
             .chain(keys.iter().map(|key| Value::from((*key).to_owned())));
         let mut tags = TagCursor::start(tags.query(params_from_iter(values)).map_err(error)?)
@@ -295,6 +360,16 @@ fn read_track(row: &Row<'_>) -> rusqlite::Result<(TrackRow, Vec<String>)> {
         backing_seq: row.get(20)?,
     };
     Ok((track, complaints))
+}
+
+/// Reads the first columns of a row as a [`Holder`].
+fn read_holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
+    Ok(Holder {
+        track: TrackId(row.get(0)?),
+        content_seq: row.get(1)?,
+        backing_mtime_ns: row.get(2)?,
+        edited_ns: row.get(3)?,
+    })
 }
 
 /// Text of a row. Somebody may have stored bytes that are no UTF-8: they read as U+FFFD and cost nobody else anything.

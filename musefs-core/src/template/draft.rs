@@ -27,6 +27,11 @@ struct Number {
 }
 
 impl Draft {
+    /// Whom the track shares the widths of its numbers with; `None` when the template shows none.
+    pub fn siblings(&self) -> Option<Siblings> {
+        self.siblings
+    }
+
     /// The path, with numbers as wide as `widths` says by now, and `extension` (without its dot). A name that came out
     /// empty gets the default of `fallbacks`.
     pub fn finish(

@@ -3,29 +3,51 @@
 //! The width depends on siblings, which one pass over the tracks has not seen yet. So each track is noted as it passes, and
 //! keeps [`Siblings`], a few bytes; when all have passed, [`NumberWidths`] knows the width for each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Values;
 
 /// Digits that a number is padded to at most: a wrong total of a million must not fill names with zeros.
 const WIDTH_MAX: usize = 3;
 
-/// The largest numbers of each album and disc seen so far. Its size depends on albums and discs, not on tracks.
+/// How many tracks of each album and disc have numbers of how many digits. Its size depends on albums and discs, not on
+/// tracks; those that no track is left of are kept until it is made anew.
 #[derive(Debug, Default)]
 pub struct NumberWidths {
-    /// Index into `largest` of each album's disc numbers, by album artist and album.
+    /// Index into `groups` of each album's disc numbers, by album artist and album.
     albums: HashMap<Box<str>, u32>,
-    /// Index into `largest` of each disc's track numbers, by the album's index and the disc's number.
+    /// Index into `groups` of each disc's track numbers, by the album's index and the disc's number.
     discs: HashMap<(u32, Option<u32>), u32>,
-    /// The largest number or total of each group.
-    largest: Vec<u32>,
+    groups: Vec<Group>,
+    /// The width that a group had, of those that got another one since [`NumberWidths::take_changed`].
+    before: HashMap<u32, u8>,
 }
 
-/// The groups that one track shares its widths with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Siblings {
+/// Tracks that share the width of a number: how many there are whose own numbers need one digit, two, and so on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group([u32; WIDTH_MAX]);
+
+impl Group {
+    fn width(self) -> u8 {
+        let needed = self.0.iter().rposition(|&count| count > 0).unwrap_or(0);
+        u8::try_from(needed + 1).expect("at most WIDTH_MAX")
+    }
+}
+
+/// The groups that one track shares its widths with, and the digits that its own numbers need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Siblings {
     album: u32,
     disc: u32,
+    album_digits: u8,
+    disc_digits: u8,
+}
+
+impl Siblings {
+    /// Whether a change of one of these groups concerns the track.
+    pub fn is_among(&self, groups: &HashSet<u32>) -> bool {
+        groups.contains(&self.album) || groups.contains(&self.disc)
+    }
 }
 
 /// Which of its numbers a track shows.
@@ -68,21 +90,58 @@ impl NumberWidths {
         let (album, disc) = if let Some(title) = values.value("album") {
             let artist = values.value("albumartist").unwrap_or_default();
             let key = format!("{artist}\0{title}").into_boxed_str();
-            let largest = &mut self.largest;
-            let album = *self.albums.entry(key).or_insert_with(|| group(largest));
+            let groups = &mut self.groups;
+            let album = *self.albums.entry(key).or_insert_with(|| group(groups));
             let disc = self.discs.entry((album, disc_number));
-            (album, *disc.or_insert_with(|| group(largest)))
+            (album, *disc.or_insert_with(|| group(groups)))
         } else {
-            (group(&mut self.largest), group(&mut self.largest))
+            (group(&mut self.groups), group(&mut self.groups))
         };
-        for (group, numbers) in [
-            (album, [disc_number, number("disctotal")]),
-            (disc, [number("track"), number("tracktotal")]),
-        ] {
-            let largest = &mut self.largest[group as usize];
-            *largest = numbers.into_iter().flatten().fold(*largest, u32::max);
-        }
-        Siblings { album, disc }
+        let digits = |numbers: [Option<u32>; 2]| {
+            let largest = numbers.into_iter().flatten().max().unwrap_or(0);
+            let digits = largest.checked_ilog10().map_or(1, |log| log as usize + 1);
+            u8::try_from(digits.min(WIDTH_MAX)).expect("at most WIDTH_MAX")
+        };
+        let siblings = Siblings {
+            album,
+            disc,
+            album_digits: digits([disc_number, number("disctotal")]),
+            disc_digits: digits([number("track"), number("tracktotal")]),
+        };
+        self.change(album, |group| {
+            group.0[usize::from(siblings.album_digits) - 1] += 1;
+        });
+        self.change(disc, |group| {
+            group.0[usize::from(siblings.disc_digits) - 1] += 1;
+        });
+        siblings
+    }
+
+    /// Takes back what was noted of a track, if anything was.
+    pub fn forget(&mut self, siblings: Option<Siblings>) {
+        let Some(siblings) = siblings else {
+            return;
+        };
+        self.change(siblings.album, |group| {
+            group.0[usize::from(siblings.album_digits) - 1] -= 1;
+        });
+        self.change(siblings.disc, |group| {
+            group.0[usize::from(siblings.disc_digits) - 1] -= 1;
+        });
+    }
+
+    /// The groups whose width is another than at the last call.
+    pub fn take_changed(&mut self) -> HashSet<u32> {
+        std::mem::take(&mut self.before)
+            .into_iter()
+            .filter(|&(group, before)| self.groups[group as usize].width() != before)
+            .map(|(group, _)| group)
+            .collect()
+    }
+
+    /// Albums and discs known, those that no track is left of included.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     /// Digits to write a number of a track of `siblings` with, at least.
@@ -91,16 +150,23 @@ impl NumberWidths {
             Numbered::Track => siblings.disc,
             Numbered::Disc => siblings.album,
         };
-        let largest = self.largest[group as usize];
-        let digits = largest.checked_ilog10().map_or(1, |log| log as usize + 1);
-        digits.min(WIDTH_MAX)
+        usize::from(self.groups[group as usize].width())
+    }
+
+    fn change(&mut self, group: u32, change: impl FnOnce(&mut Group)) {
+        let changed = &mut self.groups[group as usize];
+        let before = changed.width();
+        change(changed);
+        if changed.width() != before {
+            self.before.entry(group).or_insert(before);
+        }
     }
 }
 
 /// A new group that nothing was noted of.
-fn group(largest: &mut Vec<u32>) -> u32 {
-    let group = u32::try_from(largest.len()).expect("fewer albums than 2^32");
-    largest.push(0);
+fn group(groups: &mut Vec<Group>) -> u32 {
+    let group = u32::try_from(groups.len()).expect("fewer albums than 2^32");
+    groups.push(Group::default());
     group
 }
 

@@ -1,34 +1,24 @@
-//! Entries → a tree: who gets which name, then the flat arrays.
+//! From one tree to the next: the directories that something happened to are made anew, all others are shared.
 //!
-//! The same entries give the same tree in whatever order they come. Of several tracks that want one name, the one with
-//! the lowest id gets it and the others are numbered in the order of their ids; a number never takes a name that anything
-//! else in the directory wants.
+//! A tree from nothing is the next tree of an empty one. Two passes: from the leaves up, which directories there are; from
+//! the root down, who is called what.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use super::{DirectoryInodes, Entry, Inode, NodeIndex, Record, RecordKind, Tree};
-use crate::names;
+use super::arrange::arrange;
+use super::directory::{ChildKind, Directory, Want};
+use super::{DirectoryInodes, Entry, Inode, NodeIndex, Slot, Tree};
 
-/// A directory that is going to be.
-#[derive(Default)]
-struct Plan<'a> {
-    /// The names that paths have for the directories in it, and their plans.
-    directories: HashMap<&'a str, usize>,
-    /// In the order of track ids.
-    files: Vec<&'a Entry>,
-}
-
-/// Something in a directory, with its final name.
-struct Child<'a> {
-    name: Box<str>,
-    kind: ChildKind<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum ChildKind<'a> {
-    /// An index of a plan.
-    Directory(usize),
-    File(&'a Entry),
+/// A tree, and how it differs from the one it was made from.
+#[derive(Debug)]
+pub struct Update {
+    /// The next tree.
+    pub tree: Tree,
+    /// The directories that were made anew, appeared or vanished; each before those in it.
+    pub(super) touched: Vec<Slot>,
+    /// Names in the directories that were made anew: how much work it was.
+    pub nodes_built: u64,
 }
 
 impl Tree {
@@ -44,260 +34,403 @@ impl Tree {
         reserved_root_names: &[&[u8]],
         now_ns: i64,
     ) -> Self {
+        // The order decides which directory gets which inode.
         entries.sort_unstable_by_key(|entry| entry.track);
-        let plans = plan(&entries);
         directories.begin_tree();
-        let mut builder = Builder::default();
-        builder.push(Inode::ROOT, NodeIndex::ROOT, "", directory_kind());
-        // Directories whose children have no place yet.
-        let mut waiting = VecDeque::from([(NodeIndex::ROOT, 0, String::new())]);
-        while let Some((parent, plan, path)) = waiting.pop_front() {
-            let reserved = if parent == NodeIndex::ROOT {
-                reserved_root_names
+        let empty = Tree::empty();
+        let mut work = Work::new(&empty, directories, reserved_root_names, now_ns);
+        work.dates = match previous {
+            Some(previous) => Dates::ByListing(previous),
+            None => Dates::ByFiles,
+        };
+        // The root is there even if nothing is in it.
+        work.plan(NodeIndex::ROOT.slot);
+        for entry in entries {
+            work.add(entry);
+        }
+        let built = work.finish();
+        directories.end_tree();
+        built
+            .expect("no directory of an empty tree has a name to keep")
+            .tree
+    }
+
+    /// The tree that shows what this one does, but for the files with the inodes `removed`, and with `added`. An entry whose
+    /// track or inode is in this tree must have it removed.
+    ///
+    /// The mtime of a directory changes to `now_ns` with its listing. `None` when a directory would have to get another
+    /// name, which only a tree from nothing can give.
+    pub fn update(
+        &self,
+        removed: &[Inode],
+        added: Vec<Entry>,
+        directories: &mut DirectoryInodes,
+        reserved_root_names: &[&[u8]],
+        now_ns: i64,
+    ) -> Option<Update> {
+        let mut work = Work::new(self, directories, reserved_root_names, now_ns);
+        for &inode in removed {
+            work.remove(inode);
+        }
+        for entry in added {
+            work.add(entry);
+        }
+        work.finish()
+    }
+}
+
+/// What decides how old a directory looks.
+enum Dates<'a> {
+    /// What is in it.
+    ByFiles,
+    /// Whether it lists what it did there.
+    ByListing(&'a Tree),
+}
+
+/// What happens to one directory.
+struct Plan {
+    depth: u32,
+    /// Where it is and what it wants to be called, when it is new.
+    new: Option<(Slot, Box<str>)>,
+    /// Children of the directory as it was that are not in it any more, by index.
+    removed: HashSet<u32>,
+    /// Subdirectories that were left without anything in them.
+    gone: HashSet<Slot>,
+    /// New directories in it, by the name they want.
+    made: HashMap<Box<str>, Slot>,
+    /// New files in it.
+    files: Vec<Entry>,
+}
+
+struct Work<'a> {
+    base: &'a Tree,
+    inodes: &'a mut DirectoryInodes,
+    reserved_root_names: &'a [&'a [u8]],
+    now_ns: i64,
+    dates: Dates<'a>,
+    plans: HashMap<Slot, Plan>,
+    /// Slots that the base has free, and the first after all it has.
+    free: Vec<Slot>,
+    next_slot: Slot,
+    removed: Vec<Inode>,
+}
+
+/// What is known of a new directory once its parent is made.
+struct Named {
+    name: Box<str>,
+    path: String,
+    inode: Inode,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        base: &'a Tree,
+        inodes: &'a mut DirectoryInodes,
+        reserved_root_names: &'a [&'a [u8]],
+        now_ns: i64,
+    ) -> Self {
+        Self {
+            base,
+            inodes,
+            reserved_root_names,
+            now_ns,
+            dates: Dates::ByListing(base),
+            plans: HashMap::new(),
+            free: base.free.clone(),
+            next_slot: Slot::try_from(base.directories.len()).expect("fewer directories than 2^32"),
+            removed: Vec::new(),
+        }
+    }
+
+    fn remove(&mut self, inode: Inode) {
+        let Some(index) = self.base.find(inode) else {
+            return;
+        };
+        assert!(!index.is_directory(), "a directory goes with its last file");
+        self.plan(index.slot).removed.insert(index.child);
+        self.removed.push(inode);
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let mut slot = NodeIndex::ROOT.slot;
+        for name in entry.path.directories() {
+            slot = self.enter(slot, name);
+        }
+        self.plan(slot).files.push(entry);
+    }
+
+    /// The directory in `parent` that wants to be called `name`, a new one if need be.
+    fn enter(&mut self, parent: Slot, name: &str) -> Slot {
+        let made = self
+            .plans
+            .get(&parent)
+            .and_then(|plan| plan.made.get(name).copied());
+        let existing = || self.base.directory(parent)?.subdirectory_wanting(name);
+        if let Some(slot) = made.or_else(existing) {
+            return slot;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.next_slot += 1;
+            self.next_slot - 1
+        });
+        let plan = self.plan(parent);
+        plan.made.insert(name.into(), slot);
+        let depth = plan.depth + 1;
+        self.plans.insert(
+            slot,
+            Plan {
+                new: Some((parent, name.into())),
+                ..Plan::at(depth)
+            },
+        );
+        slot
+    }
+
+    fn plan(&mut self, slot: Slot) -> &mut Plan {
+        let base = self.base;
+        self.plans
+            .entry(slot)
+            .or_insert_with(|| Plan::at(base.depth(slot)))
+    }
+
+    /// Finds out which directories are left empty; those that are not, by depth.
+    fn settle(&mut self) -> (BTreeSet<(u32, Slot)>, Vec<Slot>) {
+        let mut waiting: BTreeSet<(u32, Slot)> = self
+            .plans
+            .iter()
+            .map(|(&slot, plan)| (plan.depth, slot))
+            .collect();
+        let (mut alive, mut gone) = (BTreeSet::new(), Vec::new());
+        while let Some((depth, slot)) = waiting.pop_last() {
+            let plan = &self.plans[&slot];
+            let before = self.base.directory(slot);
+            let count = before.map_or(0, |directory| directory.children().len());
+            let has_any = count > plan.removed.len() + plan.gone.len()
+                || !plan.files.is_empty()
+                || !plan.made.is_empty();
+            match before {
+                Some(directory) if !has_any && slot != NodeIndex::ROOT.slot => {
+                    let parent = directory.parent;
+                    self.plan(parent).gone.insert(slot);
+                    waiting.insert((depth - 1, parent));
+                    gone.push(slot);
+                }
+                _ => {
+                    alive.insert((depth, slot));
+                }
+            }
+        }
+        (alive, gone)
+    }
+
+    fn finish(mut self) -> Option<Update> {
+        let (alive, gone) = self.settle();
+        let mut next = Next::of(self.base, self.next_slot as usize);
+        for &inode in &self.removed {
+            next.by_inode.remove(&inode);
+        }
+        for &slot in &gone {
+            let directory = self.base.directory(slot).expect("it was there");
+            next.by_inode.remove(&directory.inode);
+            self.inodes.forget(&self.base.path_of_slot(slot));
+            next.put(slot, None);
+        }
+        let mut listed = self.listed(&alive);
+        let mut named: HashMap<Slot, Named> = HashMap::new();
+        let mut nodes_built = 0;
+        for &(_, slot) in &alive {
+            let plan = self.plans.remove(&slot).expect("it is alive");
+            let before = self.base.directory(slot);
+            let me = named.remove(&slot);
+            let wants = wants(before, &plan, &mut next.by_inode, slot);
+            let reserved = if slot == NodeIndex::ROOT.slot {
+                self.reserved_root_names
             } else {
                 &[]
             };
-            let children = children(&plans[plan], reserved);
-            let first_child = NodeIndex::of(builder.records.len());
-            let mut subdirectories = 0;
-            for Child { name, kind } in &children {
-                match kind {
-                    ChildKind::File(entry) => builder.push_file(parent, name, entry),
-                    ChildKind::Directory(plan) => {
-                        let separator = if path.is_empty() { "" } else { "/" };
-                        let path = format!("{path}{separator}{name}");
-                        let inode = directories.inode_of(&path);
-                        let index = builder.push(inode, parent, name, directory_kind());
-                        waiting.push_back((index, *plan, path));
-                        subdirectories += 1;
-                    }
+            let mut placed = arrange(wants, reserved);
+            nodes_built += placed.len() as u64;
+            let path = match &me {
+                Some(me) => me.path.clone(),
+                None if plan.made.is_empty() => String::new(),
+                None => self.base.path_of_slot(slot),
+            };
+            for child in &mut placed {
+                let ChildKind::Directory(child_slot) = child.want.kind else {
+                    continue;
+                };
+                if plan.made.get(&child.want.name) == Some(&child_slot) {
+                    let separator = if path.is_empty() { "" } else { "/" };
+                    let path = format!("{path}{separator}{}", child.name);
+                    let inode = self.inodes.inode_of(&path);
+                    child.want.inode = inode;
+                    next.insert(inode, child_slot);
+                    let name = child.name.clone();
+                    named.insert(child_slot, Named { name, path, inode });
+                } else if self.base.directory(child_slot)?.name != child.name {
+                    return None;
                 }
             }
-            builder.records[parent.as_usize()].kind = RecordKind::Directory {
-                first_child,
-                child_count: u32::try_from(children.len()).expect("fewer nodes than 2^32"),
-                subdirectories,
+            let (parent, name, inode) = match (before, me, plan.new) {
+                (Some(before), ..) => (before.parent, before.name.clone(), before.inode),
+                (None, Some(me), Some((parent, _))) => (parent, me.name, me.inode),
+                _ => unreachable!("a new directory is named by its parent"),
             };
-        }
-        directories.end_tree();
-        let listed_ns = std::mem::take(&mut builder.listed_ns);
-        let mut tree = builder.finish();
-        match previous {
-            None => tree.date_directories_by_files(listed_ns, now_ns),
-            Some(previous) => tree.date_directories_by(previous, now_ns),
-        }
-        tree
-    }
-
-    fn date_directories_by_files(&mut self, mut listed_ns: Vec<i64>, now_ns: i64) {
-        // Children come after their directory, so that from behind they are all done before it.
-        for index in (0..self.records.len()).rev() {
-            if self.is_directory(NodeIndex::of(index)) {
-                let children = &listed_ns[self.child_range(NodeIndex::of(index))];
-                let newest = children.iter().max().copied();
-                let oldest = children.iter().min().copied();
-                listed_ns[index] = oldest.unwrap_or(now_ns);
-                self.records[index].mtime_ns = newest.unwrap_or(now_ns);
-            }
-        }
-    }
-
-    fn date_directories_by(&mut self, previous: &Tree, now_ns: i64) {
-        for index in 0..self.records.len() {
-            let index = NodeIndex::of(index);
-            if !self.is_directory(index) {
-                continue;
-            }
-            let mtime_ns = match previous.find(self.record(index).inode) {
-                None => now_ns,
-                Some(before) => {
-                    let before_ns = previous.record(before).mtime_ns;
-                    if self.has_listing_of(index, previous, before) {
-                        before_ns
-                    } else {
-                        // A clock that was set back must not make a change invisible.
-                        now_ns.max(before_ns.saturating_add(1))
-                    }
-                }
+            let mut directory = Directory::new(inode, parent, name, self.now_ns, placed);
+            directory.mtime_ns = match &mut listed {
+                Some(newest) => newest.remove(&slot).unwrap_or(self.now_ns),
+                None => self.date(&directory),
             };
-            self.records[index.as_usize()].mtime_ns = mtime_ns;
+            next.put(slot, Some(directory));
         }
+        let mut touched: Vec<(u32, Slot)> = alive.into_iter().collect();
+        touched.extend(gone.iter().map(|&slot| (self.base.depth(slot), slot)));
+        touched.sort_unstable();
+        self.free.extend(gone);
+        Some(Update {
+            tree: next.finish(self.free),
+            touched: touched.into_iter().map(|(_, slot)| slot).collect(),
+            nodes_built,
+        })
     }
 
-    /// Whether `directory` lists the same names and inodes as `before` in the `previous` tree.
-    fn has_listing_of(&self, directory: NodeIndex, previous: &Tree, before: NodeIndex) -> bool {
-        self.children(directory).len() == previous.children(before).len()
-            && self
-                .children(directory)
-                .zip(previous.children(before))
-                .all(|(now, before)| {
-                    let (now, before) = (self.record(now), previous.record(before));
-                    now.inode == before.inode && self.name(now) == previous.name(before)
-                })
-    }
-}
-
-/// Sorts the entries, which are in the order of track ids, into directories; the first plan is the root's.
-fn plan(entries: &[Entry]) -> Vec<Plan<'_>> {
-    let mut plans = vec![Plan::default()];
-    for entry in entries {
-        let mut plan = 0;
-        for name in entry.path.directories() {
-            let next = plans.len();
-            plan = *plans[plan].directories.entry(name).or_insert(next);
-            if plan == next {
-                plans.push(Plan::default());
-            }
-        }
-        plans[plan].files.push(entry);
-    }
-    plans
-}
-
-/// What is in a directory under its final name, sorted by name. Directories choose before files.
-fn children<'a>(plan: &Plan<'a>, reserved: &[&[u8]]) -> Vec<Child<'a>> {
-    let mut directories: Vec<(&str, usize)> = plan
-        .directories
-        .iter()
-        .map(|(&name, &plan)| (name, plan))
-        .collect();
-    directories.sort_unstable();
-    let mut files = plan.files.clone();
-    // Stable: of one name, the order of track ids remains.
-    files.sort_by(|a, b| a.path.file_name().cmp(b.path.file_name()));
-
-    let mut names = Names::default();
-    // A name that is wanted is never made by numbering another.
-    let wanted = directories.iter().map(|(name, _)| *name);
-    names.wanted = wanted
-        .chain(files.iter().map(|entry| entry.path.file_name()))
-        .collect();
-    for name in reserved {
-        // A name that is no Unicode cannot be wanted by any path.
-        if let Ok(name) = std::str::from_utf8(name) {
-            names.taken.insert(name.into());
-        }
-    }
-    let mut children = Vec::with_capacity(directories.len() + files.len());
-    for (name, plan) in directories {
-        let name = names.take(name, 0);
-        let kind = ChildKind::Directory(plan);
-        children.push(Child { name, kind });
-    }
-    for entry in files {
-        let name = names.take(entry.path.file_name(), entry.path.extension_len());
-        let kind = ChildKind::File(entry);
-        children.push(Child { name, kind });
-    }
-    children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    children
-}
-
-/// The names of one directory.
-#[derive(Default)]
-struct Names<'a> {
-    wanted: HashSet<&'a str>,
-    taken: HashSet<Box<str>>,
-    /// The name that was asked for last, and the number to try next for it. Equal names are asked for one after the other.
-    last: Option<(&'a str, u32)>,
-}
-
-impl<'a> Names<'a> {
-    /// `name` if it is free, else `name` with the first number that makes a free one.
-    fn take(&mut self, name: &'a str, extension_len: usize) -> Box<str> {
-        if self.taken.insert(name.into()) {
-            return name.into();
-        }
-        let mut number = match self.last {
-            Some((last, next)) if last == name => next,
-            _ => 2,
+    /// When the newest name of each directory came to be listed; `None` when that is not what decides.
+    fn listed(&self, alive: &BTreeSet<(u32, Slot)>) -> Option<HashMap<Slot, i64>> {
+        let Dates::ByFiles = self.dates else {
+            return None;
         };
-        loop {
-            let numbered = names::numbered(name, extension_len, number).into_boxed_str();
-            number += 1;
-            if !self.wanted.contains(&*numbered) && self.taken.insert(numbered.clone()) {
-                self.last = Some((name, number));
-                return numbered;
-            }
+        let mut newest: HashMap<Slot, i64> = HashMap::new();
+        let mut oldest: HashMap<Slot, i64> = HashMap::new();
+        // From the deepest up: the directories in one are done before it.
+        for (_, slot) in alive.iter().rev() {
+            let plan = &self.plans[slot];
+            let files = plan.files.iter().map(|entry| entry.listed_ns);
+            let directories = plan.made.values().filter_map(|made| oldest.get(made));
+            let listed: Vec<i64> = files.chain(directories.copied()).collect();
+            newest.extend(listed.iter().max().map(|&newest| (*slot, newest)));
+            oldest.extend(listed.iter().min().map(|&oldest| (*slot, oldest)));
+        }
+        Some(newest)
+    }
+
+    fn date(&self, directory: &Directory) -> i64 {
+        let Dates::ByListing(previous) = self.dates else {
+            return self.now_ns;
+        };
+        let before = previous
+            .find(directory.inode)
+            .and_then(|index| previous.directory(index.slot));
+        match before {
+            None => self.now_ns,
+            Some(before) if directory.lists_as(before) => before.mtime_ns,
+            // A clock that was set back must not make a change invisible.
+            Some(before) => self.now_ns.max(before.mtime_ns.saturating_add(1)),
         }
     }
 }
 
-/// A directory whose children have no place yet.
-fn directory_kind() -> RecordKind {
-    RecordKind::Directory {
-        first_child: NodeIndex::ROOT,
-        child_count: 0,
-        subdirectories: 0,
+impl Plan {
+    fn at(depth: u32) -> Self {
+        Self {
+            depth,
+            new: None,
+            removed: HashSet::new(),
+            gone: HashSet::new(),
+            made: HashMap::new(),
+            files: Vec::new(),
+        }
     }
 }
 
-/// The flat arrays, as they grow.
-#[derive(Default)]
-struct Builder {
-    records: Vec<Record>,
-    /// When the files in `records` came to be listed; 0 for directories.
-    listed_ns: Vec<i64>,
-    names: Vec<u8>,
-    /// Where in `names` each name starts.
-    name_starts: HashMap<Box<str>, u32>,
-    file_count: u32,
+/// All that is to be in a directory. New files get their place; new directories have no inode yet.
+fn wants(
+    before: Option<&Directory>,
+    plan: &Plan,
+    by_inode: &mut imbl::OrdMap<Inode, Slot>,
+    slot: Slot,
+) -> Vec<Want> {
+    let mut wants = Vec::new();
+    if let Some(before) = before {
+        let stays = |(index, want): (u32, Want)| {
+            let is_gone = match want.kind {
+                ChildKind::Directory(slot) => plan.gone.contains(&slot),
+                ChildKind::File { .. } => plan.removed.contains(&index),
+            };
+            (!is_gone).then_some(want)
+        };
+        wants.extend((0..).zip(before.wants()).filter_map(stays));
+    }
+    wants.extend(plan.made.iter().map(|(name, &slot)| Want {
+        name: name.clone(),
+        extension_len: 0,
+        inode: Inode::ROOT,
+        kind: ChildKind::Directory(slot),
+    }));
+    for entry in &plan.files {
+        let taken = by_inode.insert(entry.inode, slot);
+        assert!(taken.is_none(), "two nodes have the same inode");
+        wants.push(Want {
+            name: entry.path.file_name().into(),
+            extension_len: u8::try_from(entry.path.extension_len()).expect("bounded by names"),
+            inode: entry.inode,
+            kind: ChildKind::File {
+                track: entry.track,
+                size: entry.size,
+                mtime_ns: entry.mtime_ns,
+            },
+        });
+    }
+    wants
+}
+
+/// The next tree in the making.
+struct Next {
+    directories: Vec<Option<Arc<Directory>>>,
+    by_inode: imbl::OrdMap<Inode, Slot>,
+    directory_count: usize,
+    file_count: usize,
     file_bytes: u64,
 }
 
-impl Builder {
-    fn push_file(&mut self, parent: NodeIndex, name: &str, entry: &Entry) {
-        let kind = RecordKind::File {
-            track: entry.track,
-            size: entry.size,
-        };
-        let index = self.push(entry.inode, parent, name, kind);
-        self.records[index.as_usize()].mtime_ns = entry.mtime_ns;
-        self.listed_ns[index.as_usize()] = entry.listed_ns;
-        self.file_count += 1;
-        self.file_bytes = self.file_bytes.saturating_add(entry.size);
-    }
-
-    /// Adds a node without times.
-    fn push(&mut self, inode: Inode, parent: NodeIndex, name: &str, kind: RecordKind) -> NodeIndex {
-        let index = NodeIndex::of(self.records.len());
-        let name_start = self.intern(name);
-        self.records.push(Record {
-            inode,
-            mtime_ns: 0,
-            kind,
-            parent,
-            name_start,
-            name_len: u8::try_from(name.len()).expect("a name is at most 255 bytes"),
-        });
-        self.listed_ns.push(0);
-        index
-    }
-
-    fn intern(&mut self, name: &str) -> u32 {
-        if let Some(&start) = self.name_starts.get(name) {
-            return start;
+impl Next {
+    fn of(base: &Tree, slot_count: usize) -> Self {
+        let mut directories = base.directories.clone();
+        directories.resize(slot_count, None);
+        Self {
+            directories,
+            by_inode: base.by_inode.clone(),
+            directory_count: base.directory_count,
+            file_count: base.file_count,
+            file_bytes: base.file_bytes,
         }
-        let start = u32::try_from(self.names.len()).expect("names of less than 4 GiB");
-        self.names.extend_from_slice(name.as_bytes());
-        self.name_starts.insert(name.into(), start);
-        start
     }
 
-    fn finish(self) -> Tree {
-        let mut by_inode: Vec<NodeIndex> = (0..self.records.len()).map(NodeIndex::of).collect();
-        let inode_of = |index: &NodeIndex| self.records[index.as_usize()].inode;
-        by_inode.sort_unstable_by_key(inode_of);
-        assert!(
-            by_inode
-                .windows(2)
-                .all(|pair| inode_of(&pair[0]) < inode_of(&pair[1])),
-            "two nodes have the same inode"
-        );
+    fn insert(&mut self, inode: Inode, slot: Slot) {
+        let taken = self.by_inode.insert(inode, slot);
+        assert!(taken.is_none(), "two nodes have the same inode");
+    }
+
+    fn put(&mut self, slot: Slot, directory: Option<Directory>) {
+        let place = &mut self.directories[slot as usize];
+        if let Some(before) = place {
+            self.directory_count -= 1;
+            self.file_count -= before.file_count();
+            self.file_bytes = self.file_bytes.saturating_sub(before.file_bytes);
+        }
+        if let Some(now) = &directory {
+            self.directory_count += 1;
+            self.file_count += now.file_count();
+            self.file_bytes = self.file_bytes.saturating_add(now.file_bytes);
+        }
+        *place = directory.map(Arc::new);
+    }
+
+    fn finish(self, free: Vec<Slot>) -> Tree {
         Tree {
-            by_inode: by_inode.into(),
-            records: self.records.into(),
-            names: self.names.into(),
+            directories: self.directories,
+            free,
+            by_inode: self.by_inode,
+            directory_count: self.directory_count,
             file_count: self.file_count,
             file_bytes: self.file_bytes,
         }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Inode, NodeIndex, Tree};
+use super::{ChildKind, Inode, NodeIndex, Slot, Tree, Update};
 
 /// One name that does not stand for what it stood for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +69,35 @@ pub fn changes(before: &Tree, now: &Tree) -> Changes {
     }
     Changes {
         names: walk.names,
-        attributes: changed_attributes(before, now),
+        attributes: changed_attributes(before, now, 0..slot_count(now)),
     }
+}
+
+impl Update {
+    /// What is different in the tree from the one `before` that it was made from, found by looking at the directories that
+    /// were touched and no others.
+    pub fn changes(&self, before: &Tree) -> Changes {
+        let mut walk = Walk {
+            before,
+            now: &self.tree,
+            names: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for &slot in &self.touched {
+            let place = NodeIndex::directory(slot);
+            let old = before.directory(slot).map(|_| place);
+            let new = self.tree.directory(slot).map(|_| place);
+            walk.compare(old, new);
+        }
+        Changes {
+            names: walk.names,
+            attributes: changed_attributes(before, &self.tree, self.touched.iter().copied()),
+        }
+    }
+}
+
+fn slot_count(tree: &Tree) -> Slot {
+    Slot::try_from(tree.directories.len()).expect("fewer directories than 2^32")
 }
 
 /// A walk along the names of both trees.
@@ -85,12 +112,14 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn compare(&mut self, old_parent: Option<NodeIndex>, new_parent: Option<NodeIndex>) {
         let (before, now) = (self.before, self.now);
-        let children = |tree: &Tree, parent: Option<NodeIndex>| {
-            let children = parent.map(|parent| tree.children(parent));
-            children.into_iter().flatten().peekable()
-        };
-        let mut old_children = children(before, old_parent);
-        let mut new_children = children(now, new_parent);
+        let mut old_children = old_parent
+            .into_iter()
+            .flat_map(|parent| before.children(parent))
+            .peekable();
+        let mut new_children = new_parent
+            .into_iter()
+            .flat_map(|parent| now.children(parent))
+            .peekable();
         loop {
             let order = match (old_children.peek(), new_children.peek()) {
                 (None, None) => break,
@@ -127,8 +156,8 @@ impl Walk<'_> {
                 name: node.name.into(),
                 kind,
             }));
-            let old = old.filter(|&index| before.is_directory(index));
-            let new = new.filter(|&index| now.is_directory(index));
+            let old = old.filter(|index| index.is_directory());
+            let new = new.filter(|index| index.is_directory());
             if old.is_some() || new.is_some() {
                 self.waiting.push((old, new));
             }
@@ -136,21 +165,32 @@ impl Walk<'_> {
     }
 }
 
-/// Walks along the inodes of both trees: a file may have changed its attributes and its path at once.
-fn changed_attributes(before: &Tree, now: &Tree) -> Vec<Inode> {
-    let mut old_nodes = before
-        .by_inode
-        .iter()
-        .map(|&index| before.node(index))
-        .peekable();
+/// Inodes in the directories `slots` of `now`, and of these directories themselves, that `before` has with other
+/// attributes, in order. A file may have changed its attributes and its path at once.
+fn changed_attributes(
+    before: &Tree,
+    now: &Tree,
+    slots: impl IntoIterator<Item = Slot>,
+) -> Vec<Inode> {
+    let is_changed = |index: &NodeIndex| {
+        let new = now.node(*index);
+        before.find(new.inode).is_some_and(|old| {
+            let old = before.node(old);
+            (old.kind, old.mtime_ns) != (new.kind, new.mtime_ns)
+        })
+    };
     let mut changed = Vec::new();
-    for new in now.by_inode.iter().map(|&index| now.node(index)) {
-        while old_nodes.next_if(|old| old.inode < new.inode).is_some() {}
-        if let Some(old) = old_nodes.next_if(|old| old.inode == new.inode)
-            && (old.kind, old.mtime_ns) != (new.kind, new.mtime_ns)
-        {
-            changed.push(new.inode);
-        }
+    for slot in slots {
+        let Some(directory) = now.directory(slot) else {
+            continue;
+        };
+        let files = (0..)
+            .zip(directory.children())
+            .filter(|(_, child)| matches!(child.kind, ChildKind::File { .. }))
+            .map(|(child, _)| NodeIndex { slot, child });
+        let nodes = std::iter::once(NodeIndex::directory(slot)).chain(files);
+        changed.extend(nodes.filter(is_changed).map(|index| now.node(index).inode));
     }
+    changed.sort_unstable();
     changed
 }

@@ -14,16 +14,14 @@ pub struct DirectoryInodes {
     /// By path below the root, with `/` between the names.
     known: HashMap<Box<str>, Known>,
     next: u64,
-    /// Counts the trees that were built, to tell which of the known are shown.
-    generation: u64,
-    /// How many are of the present generation.
+    /// How many of the known are shown.
     shown_count: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
     inode: Inode,
-    generation: u64,
+    is_shown: bool,
 }
 
 impl Default for DirectoryInodes {
@@ -31,7 +29,6 @@ impl Default for DirectoryInodes {
         Self {
             known: HashMap::new(),
             next: INODE_DIRECTORY_BASE,
-            generation: 0,
             shown_count: 0,
         }
     }
@@ -48,34 +45,46 @@ impl DirectoryInodes {
         self.known.is_empty()
     }
 
-    /// A tree is about to be built.
+    /// A tree is about to be built from nothing: whatever it shows, it will ask for.
     pub(super) fn begin_tree(&mut self) {
-        self.generation += 1;
+        for known in self.known.values_mut() {
+            known.is_shown = false;
+        }
         self.shown_count = 0;
     }
 
     /// The inode of the directory at `path`, which the tree shows.
     pub(super) fn inode_of(&mut self, path: &str) -> Inode {
         if let Some(known) = self.known.get_mut(path) {
-            if known.generation != self.generation {
-                known.generation = self.generation;
-                self.shown_count += 1;
-            }
+            self.shown_count += usize::from(!known.is_shown);
+            known.is_shown = true;
             return known.inode;
         }
         let inode = Inode(self.next);
         self.next += 1;
-        let generation = self.generation;
-        self.known.insert(path.into(), Known { inode, generation });
+        let is_shown = true;
+        self.known.insert(path.into(), Known { inode, is_shown });
         self.shown_count += 1;
         inode
     }
 
+    /// The directory at `path` is not shown any more.
+    pub(super) fn forget(&mut self, path: &str) {
+        if let Some(known) = self.known.get_mut(path) {
+            self.shown_count -= usize::from(known.is_shown);
+            known.is_shown = false;
+        }
+        self.keep_within_bound();
+    }
+
     /// The tree is built: all that it shows was asked for.
     pub(super) fn end_tree(&mut self) {
+        self.keep_within_bound();
+    }
+
+    fn keep_within_bound(&mut self) {
         if self.known.len() - self.shown_count > DIRECTORIES_REMEMBERED_MAX {
-            let generation = self.generation;
-            self.known.retain(|_, known| known.generation == generation);
+            self.known.retain(|_, known| known.is_shown);
         }
     }
 }

@@ -27,11 +27,23 @@ fn build(entries: Vec<Entry>) -> Tree {
     Tree::build(entries, &mut directories, None, &[], NOW_NS)
 }
 
+/// Every node of a tree but its root.
+fn nodes(tree: &Tree) -> Vec<NodeIndex> {
+    let mut nodes = vec![NodeIndex::ROOT];
+    let mut next = 0;
+    while let Some(&index) = nodes.get(next) {
+        nodes.extend(tree.children(index));
+        next += 1;
+    }
+    assert_eq!(nodes.len(), tree.node_count());
+    nodes.split_off(1)
+}
+
 /// Every path of the tree, directories with `/` at their end, files with their track.
 fn listing(tree: &Tree) -> Vec<String> {
-    let mut lines: Vec<String> = (1..tree.node_count())
+    let mut lines: Vec<String> = nodes(tree)
+        .into_iter()
         .map(|index| {
-            let index = NodeIndex::of(index);
             let path = tree.path_of(index);
             match tree.node(index).kind {
                 NodeKind::Directory { .. } => format!("{path}/"),
@@ -212,7 +224,7 @@ fn changes_name_what_the_kernel_must_forget() {
 }
 
 #[test]
-fn a_track_costs_at_most_120_bytes() {
+fn a_track_costs_at_most_160_bytes() {
     const TRACK_COUNT: i64 = 20_000;
     let entries = (0..TRACK_COUNT).map(|track| {
         let (artist, album) = (track / 60, track / 12);
@@ -223,15 +235,8 @@ fn a_track_costs_at_most_120_bytes() {
     });
     let tree = build(entries.collect());
     let per_track = tree.heap_bytes() / tree.file_count();
-    assert!(per_track <= 120, "{per_track} bytes per track");
+    assert!(per_track <= 160, "{per_track} bytes per track");
     assert_eq!(tree.file_bytes(), 100 * tree.file_count() as u64);
-}
-
-#[test]
-fn equal_names_are_kept_once() {
-    let distinct = build(vec![entry(1, "a/x.flac"), entry(2, "b/y.flac")]);
-    let same = build(vec![entry(1, "a/x.flac"), entry(2, "b/x.flac")]);
-    assert_eq!(same.heap_bytes() + "y.flac".len(), distinct.heap_bytes());
 }
 
 #[test]
@@ -269,9 +274,10 @@ fn some_entries() -> impl Strategy<Value = Vec<Entry>> {
 
 /// What a kernel could know: each name in each directory, and what it stands for.
 fn known_names(tree: &Tree) -> BTreeMap<(Inode, Box<[u8]>), Inode> {
-    (1..tree.node_count())
+    nodes(tree)
+        .into_iter()
         .map(|index| {
-            let node = tree.node(NodeIndex::of(index));
+            let node = tree.node(index);
             let parent = tree.node(node.parent).inode;
             ((parent, node.name.into()), node.inode)
         })
@@ -297,7 +303,7 @@ proptest! {
             prop_assert_eq!(path.split('/').count(), entry.path.directories().count() + 1);
         }
         let mut seen = 1;
-        for index in (0..tree.node_count()).map(NodeIndex::of) {
+        for index in std::iter::once(NodeIndex::ROOT).chain(nodes(&tree)) {
             let children: Vec<_> = tree.children(index).collect();
             seen += children.len();
             let names: Vec<_> = children.iter().map(|&child| tree.node(child).name).collect();
@@ -307,7 +313,7 @@ proptest! {
                 prop_assert_eq!(tree.lookup(index, name), Some(child));
                 prop_assert_eq!(tree.node(child).parent, index);
                 prop_assert_eq!(tree.find(tree.node(child).inode), Some(child));
-                directory_count += u32::from(tree.is_directory(child));
+                directory_count += u32::from(child.is_directory());
                 prop_assert!(index != NodeIndex::ROOT || !RESERVED.contains(&name));
             }
             if let NodeKind::Directory { subdirectories } = tree.node(index).kind {
@@ -346,7 +352,7 @@ proptest! {
             }
         }
         prop_assert_eq!(known, known_names(&now));
-        for index in (0..now.node_count()).map(NodeIndex::of) {
+        for index in std::iter::once(NodeIndex::ROOT).chain(nodes(&now)) {
             let node = now.node(index);
             if let Some(old) = before.find(node.inode).map(|old| before.node(old)) {
                 let is_same = (old.kind, old.mtime_ns) == (node.kind, node.mtime_ns);
@@ -357,4 +363,66 @@ proptest! {
         let again = Tree::build(new, &mut directories, Some(&now), &RESERVED, NOW_NS + 5);
         prop_assert!(super::changes(&now, &again).is_empty());
     }
+
+    #[test]
+    fn a_chain_of_updates_shows_what_a_tree_from_nothing_does(
+        libraries in proptest::collection::vec(some_entries(), 2..6),
+    ) {
+        let mut directories = DirectoryInodes::default();
+        let mut tree = Tree::build(libraries[0].clone(), &mut directories, None, &RESERVED, NOW_NS);
+        for (step, pair) in libraries.windows(2).enumerate() {
+            let (old, new) = (&pair[0], &pair[1]);
+            // Some of what stays as it is is not mentioned, as it would be by a store.
+            let stays = |entry: &&Entry| entry.track.0 % 2 == 0 && old.contains(entry) && new.contains(entry);
+            let removed: Vec<Inode> = old.iter().filter(|entry| !stays(entry)).map(|entry| entry.inode).collect();
+            let added: Vec<Entry> = new.iter().filter(|entry| !stays(entry)).cloned().collect();
+            let now_ns = NOW_NS + 1 + i64::try_from(step).unwrap();
+            let fresh = Tree::build(new.clone(), &mut DirectoryInodes::default(), None, &RESERVED, now_ns);
+            let Some(update) = tree.update(&removed, added, &mut directories, &RESERVED, now_ns) else {
+                tree = Tree::build(new.clone(), &mut directories, Some(&tree), &RESERVED, now_ns);
+                prop_assert_eq!(listing(&tree), listing(&fresh));
+                continue;
+            };
+            prop_assert_eq!(listing(&update.tree), listing(&fresh));
+            prop_assert_eq!(update.tree.file_count(), fresh.file_count());
+            prop_assert_eq!(update.tree.file_bytes(), fresh.file_bytes());
+            prop_assert_eq!(update.tree.directory_count(), fresh.directory_count());
+            for entry in new {
+                let node = update.tree.node(update.tree.find(entry.inode).unwrap());
+                prop_assert_eq!(node.kind, NodeKind::File { track: entry.track, size: entry.size });
+                prop_assert_eq!(node.mtime_ns, entry.mtime_ns);
+            }
+            for index in nodes(&update.tree) {
+                prop_assert_eq!(update.tree.find(update.tree.node(index).inode), Some(index));
+            }
+            // Directories keep their inodes, and are as old as in a tree that was made with the old one at hand.
+            let rebuilt = Tree::build(new.clone(), &mut directories, Some(&tree), &RESERVED, now_ns);
+            prop_assert!(changes(&update.tree, &rebuilt).is_empty());
+            let (found, all) = (update.changes(&tree), changes(&tree, &update.tree));
+            let sorted = |mut changes: Changes| {
+                changes.names.sort_by(|a, b| (a.parent, &a.name).cmp(&(b.parent, &b.name)));
+                changes
+            };
+            prop_assert_eq!(sorted(found), sorted(all));
+            tree = update.tree;
+        }
+    }
+}
+
+#[test]
+fn an_update_is_as_much_work_as_what_it_touches() {
+    let mut directories = DirectoryInodes::default();
+    let path = |track: i64| format!("artist {}/album {}/{track}.flac", track / 100, track / 10);
+    let entries: Vec<Entry> = (0..10_000)
+        .map(|track| entry(track, &path(track)))
+        .collect();
+    let tree = Tree::build(entries, &mut directories, None, &[], NOW_NS);
+    let mut edited = entry(4321, &path(4321));
+    let before = edited.inode;
+    edited.inode = Inode(900_000);
+    let update = tree
+        .update(&[before], vec![edited], &mut directories, &[], NOW_NS)
+        .unwrap();
+    assert_eq!(update.nodes_built, 10);
+    assert_eq!(update.changes(&tree).names.len(), 1);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
-use musefs_core::refresh::{Refresher, open_connections};
+use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::{Musefs, ServeConfig};
 use musefs_telemetry::{Engine, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,9 +22,10 @@ mod report;
 use super::Failure;
 use crate::adapter::Adapter;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
+use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
-use crate::invalidate::Invalidator;
+use crate::invalidate::{Invalidator, Telling};
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::MetricsFiles;
 use crate::mountpoint::{self, Unmount};
@@ -62,13 +63,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let engine = Engine::new();
     let metrics = Metrics::declare(&engine).context("a metric of the core")?;
     let edge = EdgeMetrics::declare(&engine).context("a metric of the edge")?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = args
-        .workers
-        .map_or((cores * WORKERS_PER_CORE).max(WORKERS_MIN), usize::from);
-    let event_loops = args
-        .event_loops
-        .map_or(cores.max(EVENT_LOOPS_MIN), usize::from);
+    let (workers, event_loops) = thread_counts(args);
     let serve_config = ServeConfig {
         mode: options::mode(args),
         header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
@@ -98,12 +93,14 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         Arc::clone(&dispatch),
     ));
     let space = FreeSpace::watch(roots)?;
+    let telling = Arc::new(Telling::default());
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
         metrics_files,
         appearance,
         space: Arc::clone(&space),
+        telling: Arc::clone(&telling),
     };
     // Watched from here on, so that a signal that comes while the mount is made is not lost.
     let (events, ended) = mpsc::channel();
@@ -112,9 +109,17 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
-    let invalidator = Invalidator::start(session.notifier(), edge)?;
+    telling.by(session.notifier());
+    let invalidator = Arc::new(Invalidator::start(session.notifier(), edge)?);
     let interval = Duration::from_millis(args.poll_interval_ms);
-    refresh_at_intervals(refresher, &musefs, interval, invalidator)?;
+    let _watch = watch_store(&args.db, &musefs);
+    refresh_at_intervals(refresher, &musefs, interval, Arc::clone(&invalidator))?;
+    let served = Served {
+        musefs: Arc::clone(&musefs),
+        invalidator,
+        about: About::of(&args.db, &mountpoint),
+    };
+    let _control = device.and_then(|device| open_control(device, served));
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -142,11 +147,22 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     served
 }
 
+/// Workers and event loops.
+fn thread_counts(args: &MountArgs) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = (cores * WORKERS_PER_CORE).max(WORKERS_MIN);
+    let event_loops = cores.max(EVENT_LOOPS_MIN);
+    (
+        args.workers.map_or(workers, usize::from),
+        args.event_loops.map_or(event_loops, usize::from),
+    )
+}
+
 fn refresh_at_intervals(
     refresher: Refresher,
     musefs: &Arc<Musefs>,
     interval: Duration,
-    invalidator: Invalidator,
+    invalidator: Arc<Invalidator>,
 ) -> io::Result<()> {
     let musefs = Arc::clone(musefs);
     std::thread::Builder::new()
@@ -158,6 +174,24 @@ fn refresh_at_intervals(
             });
         })?;
     Ok(())
+}
+
+/// Edits are found by polling where the store cannot be watched.
+fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
+    Watch::start(db, Arc::clone(musefs.turns()))
+        .inspect_err(|error| {
+            tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
+        })
+        .ok()
+}
+
+/// A mount without a control socket serves all the same.
+fn open_control(device: u64, served: Served) -> Option<Control> {
+    Control::open(device, served)
+        .inspect_err(|error| {
+            tracing::warn!("no control socket, `musefs sync` will not find this mount: {error:#}");
+        })
+        .ok()
 }
 
 fn sweep_at_intervals(dispatch: &Arc<Dispatch>) {

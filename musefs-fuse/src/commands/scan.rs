@@ -20,12 +20,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::Failure;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, ScanArgs};
-use crate::files;
+use crate::{control, files};
 
 /// Places named per reason in the summary.
 const PLACES_SHOWN_MAX: usize = 5;
 /// Time between two lines of plain progress.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a mount has to show what was found.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shows how far the scan is: a bar on a terminal, a line now and then otherwise, or nothing.
 struct Shown {
@@ -136,12 +138,16 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         &cancel,
     )?;
     shown.bar.finish_and_clear();
+    let (synced, unsynced) = control::sync_mounts_of(&args.db, SYNC_TIMEOUT);
     for problem in &report.target_problems {
         writeln!(io::stderr(), "musefs: {problem}").ok();
     }
     if !args.quiet {
         // A reader that has seen enough, or a full disk, takes nothing from the scan.
-        print_summary(&report, &args.db, &mut io::stdout().lock()).ok();
+        print_summary(&report, &args.db, synced, &mut io::stdout().lock()).ok();
+    }
+    for why in unsynced {
+        writeln!(io::stderr(), "musefs: {why}; it will show the scan later").ok();
     }
     let vanished = report.files_seen == 0 && report.missing > 0;
     if vanished {
@@ -162,7 +168,12 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
     })
 }
 
-fn print_summary(report: &ScanReport, db: &Path, out: &mut impl io::Write) -> io::Result<()> {
+fn print_summary(
+    report: &ScanReport,
+    db: &Path,
+    synced: u64,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
     let head = if report.cancelled {
         "Interrupted"
     } else {
@@ -209,6 +220,10 @@ fn print_summary(report: &ScanReport, db: &Path, out: &mut impl io::Write) -> io
         .iter()
         .map(|(warning, found)| (warning.as_str(), found));
     print_occurrences("Noted", warnings, out)?;
+    if synced > 0 {
+        let mounts = if synced == 1 { "mount" } else { "mounts" };
+        writeln!(out, "Shown by {synced} {mounts} of this store")?;
+    }
     if report.cancelled {
         writeln!(
             out,

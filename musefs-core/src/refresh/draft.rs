@@ -1,0 +1,214 @@
+//! Rows of the store → what the tree is to show of them.
+//!
+//! Two steps, because a number is written as wide as those of its siblings need: every row is drafted as it passes, and
+//! finished when all have passed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::TreeConfig;
+use crate::ids::TrackId;
+use crate::names;
+use crate::serve::{Mode, inode_of, layout_of, mtime_of};
+use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow};
+use crate::template::{Draft, NumberWidths, Siblings, TagSource, TrackValues};
+use crate::tree::{Entry, Inode};
+
+/// What became of the rows of one pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Tracks whose file was not there at the last scan.
+    pub(super) missing: u64,
+    /// Tracks left out because a field was missing, by field.
+    pub(super) skipped: BTreeMap<String, u64>,
+    /// Rows left out: of a number that another row has.
+    pub(super) broken: u64,
+    /// Rows listed without something in them that could not be read.
+    pub(super) unread: u64,
+    /// Rows that another version's probe read.
+    pub(super) outdated: u64,
+}
+
+/// A track that waits for the width of its numbers.
+pub(super) struct Waiting {
+    draft: Draft,
+    extension: Option<String>,
+    pub(super) track: TrackId,
+    pub(super) inode: Inode,
+    /// The highest number that an inode of it is made from.
+    pub(super) sequence: i64,
+    /// `None` when it has to be computed.
+    size: Option<u64>,
+    pub(super) mtime_ns: i64,
+    listed_ns: i64,
+}
+
+impl Waiting {
+    /// Whom the track shares the widths of its numbers with.
+    pub(super) fn siblings(&self) -> Option<Siblings> {
+        self.draft.siblings()
+    }
+}
+
+/// The tags of the row that a pass is at.
+struct RowTags<'a> {
+    keys: &'a [&'a str],
+    fields: &'a Fields,
+}
+
+impl TagSource for RowTags<'_> {
+    fn tag(&self, key: &str, ordinal: usize) -> Option<&str> {
+        let index = self.keys.iter().position(|known| *known == key)?;
+        self.fields.all(index).nth(ordinal)
+    }
+}
+
+/// Drafts the rows of one pass or several.
+pub(super) struct Drafts<'a> {
+    config: &'a TreeConfig,
+    keys: &'a [&'a str],
+    inode_base: u64,
+    widths: &'a mut NumberWidths,
+    inodes: HashSet<Inode>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) left: Left,
+}
+
+impl<'a> Drafts<'a> {
+    pub(super) fn new(
+        config: &'a TreeConfig,
+        keys: &'a [&'a str],
+        inode_base: u64,
+        widths: &'a mut NumberWidths,
+    ) -> Self {
+        Self {
+            config,
+            keys,
+            inode_base,
+            widths,
+            inodes: HashSet::new(),
+            waiting: Vec::new(),
+            left: Left::default(),
+        }
+    }
+
+    /// The widths that the drafts are noted in.
+    pub(super) fn widths(&mut self) -> &mut NumberWidths {
+        self.widths
+    }
+
+    /// Takes a row, unless it is not to be shown.
+    pub(super) fn take(&mut self, row: &TrackRow, fields: &Fields) {
+        if row.failure == Some(TrackFailure::Missing) {
+            self.left.missing += 1;
+            return;
+        }
+        let inode = inode_of(self.config.mode, self.inode_base, row);
+        if self.inodes.contains(&inode) {
+            self.left.broken += 1;
+            tracing::warn!(
+                track = row.id.0,
+                "left out: its sequence number is that of another track"
+            );
+            return;
+        }
+        let tags = RowTags {
+            keys: self.keys,
+            fields,
+        };
+        let values = TrackValues {
+            tags: &tags,
+            path: &row.path,
+            format: row.format.as_str(),
+            properties: row.properties,
+        };
+        let drafted = self
+            .config
+            .template
+            .draft(&values, &self.config.fallbacks, self.widths);
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(skipped) => {
+                *self.left.skipped.entry(skipped.field).or_default() += 1;
+                return;
+            }
+        };
+        self.inodes.insert(inode);
+        self.waiting.push(Waiting {
+            draft,
+            extension: names::extension_of(&row.path),
+            track: row.id,
+            inode,
+            sequence: row.content_seq.max(row.backing_seq),
+            size: match self.config.mode {
+                Mode::StructureOnly => Some(row.stamp.size),
+                Mode::Synthesis => row.served_size,
+            },
+            mtime_ns: mtime_of(row),
+            listed_ns: row.added_ns,
+        });
+    }
+}
+
+/// The entries of all that waited. Sizes that are not known are computed, and kept in the store; a row that vanished
+/// meanwhile, or cannot be read, is left out. With the entries, how many sizes were computed.
+pub(super) fn finish(
+    waiting: Vec<Waiting>,
+    widths: &NumberWidths,
+    config: &TreeConfig,
+    store: &mut Store,
+) -> Result<(Vec<Entry>, u64), StoreError> {
+    let sizes = compute_sizes(&waiting, config.mode, store)?;
+    let entry = |waiting: Waiting| {
+        Some(Entry {
+            track: waiting.track,
+            inode: waiting.inode,
+            size: waiting
+                .size
+                .or_else(|| sizes.get(&waiting.track).copied())?,
+            path: waiting
+                .draft
+                .finish(widths, waiting.extension.as_deref(), &config.fallbacks),
+            mtime_ns: waiting.mtime_ns,
+            listed_ns: waiting.listed_ns,
+        })
+    };
+    let entries = waiting.into_iter().filter_map(entry).collect();
+    Ok((entries, sizes.len() as u64))
+}
+
+/// The sizes that are not known, from what the store holds, and kept there for the next time.
+fn compute_sizes(
+    waiting: &[Waiting],
+    mode: Mode,
+    store: &mut Store,
+) -> Result<HashMap<TrackId, u64>, StoreError> {
+    let mut computed = Vec::new();
+    for unknown in waiting.iter().filter(|waiting| waiting.size.is_none()) {
+        match store.track(unknown.track) {
+            Ok(Some(detail)) => {
+                let size = layout_of(mode, &detail).len();
+                computed.push((unknown.track, detail.row.content_seq, size));
+            }
+            Ok(None) => {}
+            // Whoever holds the store lets go of it; nothing is known of the row.
+            Err(error @ (StoreError::Locked { .. } | StoreError::Unreadable { .. })) => {
+                return Err(error);
+            }
+            Err(error) => tracing::warn!("left out: {error}"),
+        }
+    }
+    if !computed.is_empty()
+        && !store.is_read_only()
+        && let Err(error) = store.record_served_sizes(&computed)
+    {
+        // They are known for this mount all the same.
+        tracing::warn!(
+            "the sizes of {} edited tracks were not kept: {error}",
+            computed.len()
+        );
+    }
+    Ok(computed
+        .into_iter()
+        .map(|(track, _, size)| (track, size))
+        .collect())
+}

@@ -1,0 +1,182 @@
+//! The mount's side of the control socket: a thread that listens, and one for each connection, up to a bound.
+
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+
+use anyhow::Context as _;
+use musefs_core::serve::Musefs;
+use musefs_core::tree::{Inode, NodeKind};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::{About, Answer, Request, SPEAK_TIMEOUT, StoreIdentity, deadline, hear, say};
+use crate::invalidate::Invalidator;
+
+/// Connections that are answered at once; more of them are closed unheard.
+const CONNECTIONS_MAX: usize = 16;
+
+/// What the requests are about.
+#[derive(Debug)]
+pub struct Served {
+    /// The mounted library.
+    pub musefs: Arc<Musefs>,
+    /// What tells the kernel of changes.
+    pub invalidator: Arc<Invalidator>,
+    /// What to say when asked.
+    pub about: About,
+}
+
+/// An open control socket; it is closed and removed when this is dropped.
+#[derive(Debug)]
+pub struct Control {
+    socket: PathBuf,
+    end: Arc<EventFd>,
+}
+
+impl Control {
+    /// Opens the socket of the mount with this device number.
+    ///
+    /// # Errors
+    /// When the socket's directory is not the user's own, or the socket cannot be made.
+    pub fn open(device: u64, served: Served) -> anyhow::Result<Self> {
+        let socket = super::socket(&super::own_directory()?, device);
+        // The kernel gives a device number to one mount at a time: what lies there was left by a killed one.
+        match std::fs::remove_file(&socket) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot replace {}", socket.display()));
+            }
+            _ => {}
+        }
+        let listener = UnixListener::bind(&socket)
+            .with_context(|| format!("cannot make {}", socket.display()))?;
+        std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        let end = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?);
+        let (ended, served) = (Arc::clone(&end), Arc::new(served));
+        std::thread::Builder::new()
+            .name("musefs-control".into())
+            .spawn(move || listen(&listener, &ended, &served))?;
+        Ok(Self { socket, end })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // The counter is full only when the thread was told already.
+        let _ = self.end.write(1);
+        std::fs::remove_file(&self.socket).ok();
+    }
+}
+
+fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    loop {
+        let mut ready = [
+            PollFd::new(end.as_fd(), PollFlags::POLLIN),
+            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut ready, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => {
+                tracing::warn!("the control socket is closed: {error}");
+                return;
+            }
+        }
+        if ready[0].any().unwrap_or_default() {
+            return;
+        }
+        let Ok((stream, _)) = listener.accept() else {
+            continue;
+        };
+        let place = Place::take(&connections);
+        let Some(place) = place else {
+            tracing::warn!("too many ask at the control socket at once; one was not heard");
+            continue;
+        };
+        let served = Arc::clone(served);
+        let spawned = std::thread::Builder::new()
+            .name("musefs-control".into())
+            .spawn(move || {
+                converse(stream, &served);
+                drop(place);
+            });
+        if let Err(error) = spawned {
+            tracing::warn!("no thread for the control socket: {error}");
+        }
+    }
+}
+
+/// One of the connections that may be open.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Option<Self> {
+        let place = Self(Arc::clone(open));
+        (open.fetch_add(1, AcqRel) < CONNECTIONS_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, AcqRel);
+    }
+}
+
+fn converse(mut stream: UnixStream, served: &Served) {
+    let spoken = (|| {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(SPEAK_TIMEOUT))?;
+        stream.set_write_timeout(Some(SPEAK_TIMEOUT))?;
+        let answer = match hear(&stream) {
+            Ok(request) => answer(request, served),
+            Err(error) => Answer::Failed {
+                why: format!("not understood: {error}"),
+            },
+        };
+        say(&mut stream, &answer)
+    })();
+    if let Err(error) = spoken {
+        tracing::debug!("a connection to the control socket ended early: {error}");
+    }
+}
+
+fn answer(request: Request, served: &Served) -> Answer {
+    let musefs = &served.musefs;
+    match request {
+        Request::Sync { store, timeout_ms } => {
+            let deadline = deadline(timeout_ms);
+            if let Some(store) = store
+                && StoreIdentity::of(&served.about.db).ok() != Some(store)
+            {
+                return Answer::OtherStore;
+            }
+            let why = if !musefs.turns().await_turn(deadline) {
+                "did not get to read its store in time"
+            } else if !served.invalidator.await_told(deadline) {
+                "did not get to tell the kernel of all changes in time"
+            } else {
+                let generation = musefs.telemetry().refresh_generation;
+                return Answer::Synced { generation };
+            };
+            Answer::Failed {
+                why: format!("the mount at {} {why}", served.about.mountpoint.display()),
+            }
+        }
+        Request::About => Answer::About(served.about.clone()),
+        Request::Tracks { inodes } => {
+            let tree = musefs.tree();
+            let track = |inode| match tree.node(tree.find(Inode(inode))?).kind {
+                NodeKind::File { track, .. } => Some(track.0),
+                NodeKind::Directory { .. } => None,
+            };
+            Answer::Tracks {
+                tracks: inodes.into_iter().map(track).collect(),
+            }
+        }
+    }
+}
