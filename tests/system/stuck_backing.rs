@@ -17,6 +17,8 @@ const READERS: usize = 32;
 /// Where one reader starts after the other: further apart than the kernel reads ahead.
 const STRIDE: usize = 256 * 1024;
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// Far below what waiting for a stuck reader would take, far above what starting a program does.
+const SYNC_LIMIT: Duration = Duration::from_secs(10);
 const THREADS: [&str; 4] = ["--workers", "4", "--event-loops", "2"];
 
 /// A library with one file on a disk that works and one on a filesystem that hangs on demand.
@@ -24,7 +26,7 @@ struct Scene {
     hanging: Hanging,
     mount: Mount,
     /// Last, because nothing can be taken away from under a mount.
-    _library: Library,
+    library: Library,
 }
 
 /// Where the file of the hanging filesystem is shown.
@@ -63,7 +65,7 @@ fn scene(arguments: &[&str]) -> Scene {
     Scene {
         hanging,
         mount,
-        _library: library,
+        library,
     }
 }
 
@@ -127,6 +129,37 @@ fn a_hanging_file_holds_up_nobody_but_its_readers() {
     scene.mount.metrics_when("all reads are over", |metrics| {
         metrics.value("musefs_reads_inflight") == 0
     });
+}
+
+#[test]
+fn edits_are_seen_while_readers_are_stuck_those_of_the_stuck_album_too() {
+    require_fuse!();
+    let scene = scene(&[]);
+    let results = stick_readers(&scene);
+    for (file, title, shown) in [
+        (
+            "one.flac",
+            "Edited",
+            "Boards of Canada/Geogaddi/Edited.flac",
+        ),
+        ("long.flac", "Edited", "Hung/Unknown/Edited.flac"),
+    ] {
+        let new = scene.mount.join(shown);
+        assert!(!new.exists());
+        scene.library.set_tag(file, "title", title);
+        let mount = scene.mount.path().to_path_buf();
+        within(SYNC_LIMIT, "a sync", move || {
+            run(musefs(["sync"]).arg(mount)).done();
+        });
+        within(AT_ONCE, shown, move || new.metadata().unwrap());
+    }
+    assert!(!scene.mount.join(ONE_SERVED).exists() && !scene.mount.join(HUNG_SERVED).exists());
+    assert!(results.try_recv().is_err(), "no reader got anything yet");
+    scene.hanging.release();
+    for _ in 0..READERS {
+        let (_, read) = results.recv_timeout(SOON).expect("a reader goes on");
+        assert!(read.is_ok(), "an open file reads on: {read:?}");
+    }
 }
 
 #[test]
