@@ -226,3 +226,6 @@ fn no_such_series(offset: usize, len: usize) -> ! {
 pub(crate) fn read_spans(spans: &[Span], into: &mut [u64]) {
     directory().sum(spans, &FALLBACK, into);
 }
+
+#[cfg(test)]
+mod tests;
