@@ -140,10 +140,12 @@ fn missing(what: &str) {
 fn python(script: &str, input: &str) {
     let python = std::env::var_os("MUSEFS_PYTHON").unwrap_or_else(|| "python3".into());
     let mut probe = Command::new(&python);
-    probe.args(["-c", "import prometheus_client"]);
+    probe.args(["-c", "import prometheus_client, jsonschema"]);
     match judge(&mut probe, "") {
         Some((true, _)) => {}
-        Some((false, _)) => return missing("the Python Prometheus client is not installed"),
+        Some((false, _)) => {
+            return missing("the Python Prometheus client or jsonschema is not installed");
+        }
         None => return,
     }
     if let Some((passed, said)) = judge(Command::new(&python).args(["-c", script]), input) {
@@ -169,6 +171,54 @@ exemplars = [sample.exemplar for sample in duration.samples if sample.exemplar]
 assert [exemplar.labels for exemplar in exemplars] == [{'request_id': '17'}], exemplars
 assert families['shop_read_bytes'].samples[0].labels['mount'] == 'a \"quoted\" \\\\ name\\nof two lines'
 ";
+
+/// Reads a list of texts, each the classic and the open one and two of JSON, and fails with the first that a judge refuses.
+/// Broken copies of the JSON show that its judge refuses anything.
+const JUDGE_ALL: &str = "
+import copy, json, sys
+from jsonschema import Draft202012Validator as Validator
+from prometheus_client.parser import text_string_to_metric_families as parse_classic
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+told = json.load(sys.stdin)
+validators = [Validator(json.loads(schema)) for schema in told['schemas']]
+for validator in validators:
+    Validator.check_schema(validator.schema)
+def key(sample):
+    return sample.name, tuple(sorted(sample.labels.items()))
+for classic, open_text, *machine in told['texts']:
+    ours = [sample for family in parse_classic(classic) for sample in family.samples]
+    names = [key(sample) for sample in ours]
+    assert names and len(set(names)) == len(names), classic
+    theirs = {key(sample) for family in parse_open(open_text) for sample in family.samples}
+    created = {sample for sample in theirs if sample[0].endswith('_created')}
+    assert len(theirs) == len(created) + len(names), open_text
+    for validator, text in zip(validators, machine):
+        value = json.loads(text)
+        validator.validate(value)
+        broken = [copy.deepcopy(value) for _ in range(4)]
+        broken[0]['more'] = 1
+        broken[1]['families'][0]['name'] = 'Upper case'
+        del broken[2]['families'][0]['type']
+        broken[3]['families'][0]['series'] = []
+        assert not any(validator.is_valid(each) for each in broken), text
+";
+
+/// Lets the foreign parsers and the foreign validator judge `texts`.
+fn judge_all(texts: &[[String; 4]]) {
+    let schemas = [
+        include_str!("../schema/snapshot.schema.json"),
+        include_str!("../schema/catalogue.schema.json"),
+    ];
+    let input = serde_json::json!({ "schemas": schemas, "texts": texts });
+    python(JUDGE_ALL, &input.to_string());
+}
+
+#[test]
+fn foreign_judges_accept_every_kind_of_family() {
+    let engine = engine();
+    let [classic, open, machine] = texts(&engine);
+    judge_all(&[[classic, open, machine, engine.schema()]]);
+}
 
 #[test]
 fn promtool_reads_the_classic_text() {
