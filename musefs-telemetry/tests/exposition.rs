@@ -14,6 +14,13 @@ use musefs_telemetry::{
     Label, MetricSet, MinMaxSumCount, Ops, UpDownCounter, attribute_set, metric_set,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+#[path = "../fuzz/body.rs"]
+mod body;
+#[path = "../fuzz/strict.rs"]
+mod strict;
 
 #[derive(Clone, Copy, Debug, AttributeEnum)]
 enum Source {
@@ -218,6 +225,19 @@ fn foreign_judges_accept_every_kind_of_family() {
     let engine = engine();
     let [classic, open, machine] = texts(&engine);
     judge_all(&[[classic, open, machine, engine.schema()]]);
+}
+
+/// What the fuzz target's body accepts, some hundred of it.
+#[test]
+fn foreign_judges_accept_whatever_the_engine_accepts() {
+    let inputs = prop::collection::vec(any::<u8>(), 0..240);
+    let mut runner = TestRunner::deterministic();
+    let texts: Vec<_> = (0..6_000)
+        .map(|_| inputs.new_tree(&mut runner).unwrap().current())
+        .filter_map(|bytes| body::check(&bytes))
+        .collect();
+    assert!(texts.len() >= 200, "{}", texts.len());
+    judge_all(&texts);
 }
 
 #[test]
