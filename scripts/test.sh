@@ -3,7 +3,7 @@
 # documentation, the rules of the architecture, the scripts, all tests, those with a real mount included, and what telemetry
 # costs. Installs what is missing first; runs unattended.
 #
-# The tests find a Python with mutagen and prometheus_client through MUSEFS_PYTHON, which is set here.
+# The tests find a Python with mutagen, prometheus_client and jsonschema through MUSEFS_PYTHON, which is set here.
 set -euo pipefail
 
 case ${1:-} in
@@ -114,6 +114,9 @@ cargo check --locked --package musefs-fuse --no-default-features
 
 heading "Documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+heading "Models of the telemetry engine"
+scripts/check-models.sh
 
 heading "Tests"
 cargo test --locked

@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 
-use musefs_telemetry::dynamic::DynOp;
+use musefs_telemetry::dynamic::{DynCounter, DynGauge, DynHistogram, DynOp};
 use musefs_telemetry::scope::Completion;
+use musefs_telemetry::stats::Stats;
 use musefs_telemetry::{
-    AttributeEnum, Buckets, Counter, Counters, Engine, Histogram, MetricSet, Ops, metric_set,
+    AttributeEnum, Buckets, Counter, Counters, Engine, Histogram, MetricSet, Ops, Unit, metric_set,
     register_op,
 };
 
@@ -24,6 +25,27 @@ struct Probe {
     /// Sizes.
     #[metric(unit = "bytes", min = 1, max = 1 << 20)]
     size: Histogram,
+}
+
+#[metric_set(prefix = "probe", instrument = "counter")]
+#[derive(Clone, Copy)]
+enum Ticks {
+    /// Ticks.
+    Ticks,
+}
+
+#[metric_set(prefix = "probe", instrument = "gauge")]
+#[derive(Clone, Copy)]
+enum Levels {
+    /// Level.
+    Level,
+}
+
+/// What is named at run time.
+struct Named {
+    events: DynCounter,
+    level: DynGauge,
+    size: DynHistogram,
 }
 
 #[inline(never)]
@@ -51,6 +73,34 @@ fn probe_run_time(op: &DynOp, duration_ns: u64) {
     op.record(duration_ns, false);
 }
 
+#[inline(never)]
+fn probe_named(named: &Named, value: u64) {
+    named.events.add(value);
+    named.level.set(7);
+    named.size.record(value);
+}
+
+#[inline(never)]
+fn probe_sets(stats: &Stats<Op, Ticks, Levels>, duration_ns: u64) {
+    stats.tick_counter(Ticks::Ticks);
+    stats.set_gauge(Levels::Level, 7);
+    stats.record_op(Op::Open, duration_ns, Completion::Ok);
+}
+
+fn named(engine: &Engine) -> Result<Named, musefs_telemetry::DescribeError> {
+    let buckets = Buckets::powers_of_two(1, 1 << 20);
+    Ok(Named {
+        events: engine.register_counter("probe_named_total", "Events.")?,
+        level: engine.register_gauge("probe_named_level", "Level.")?,
+        size: engine.register_histogram(
+            "probe_named_size_bytes",
+            "Sizes.",
+            Unit::Bytes,
+            buckets,
+        )?,
+    })
+}
+
 fn main() {
     let engine = Engine::new();
     let declared = (
@@ -58,8 +108,10 @@ fn main() {
         Ops::declare(&engine, "probe", Buckets::powers_of_two(1, 1 << 30)),
         register_op!(engine, "probe_fetch"),
         register_op!("probe_process"),
+        named(&engine),
+        Stats::declare(&engine, "sets"),
     );
-    let (Ok(probe), Ok(ops), Ok(fetch), Some(process)) = declared else {
+    let (Ok(probe), Ok(ops), Ok(fetch), Some(process), Ok(named), Ok(stats)) = declared else {
         return eprintln!("an engine without room");
     };
     probe_increment(black_box(&probe));
@@ -68,5 +120,7 @@ fn main() {
     probe_operation(black_box(&ops), black_box(7));
     probe_run_time(black_box(&fetch), black_box(7));
     probe_run_time(black_box(process), black_box(7));
+    probe_named(black_box(&named), black_box(7));
+    probe_sets(black_box(&stats), black_box(7));
     println!("{}", engine.schema().len());
 }

@@ -218,7 +218,7 @@ const fn bound(exponent: u32) -> u64 {
     STEPS[exponent as usize % 8] >> (63 - exponent / 8)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use proptest::prelude::*;
 

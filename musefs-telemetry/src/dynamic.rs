@@ -144,6 +144,21 @@ impl DynHistogram {
     pub fn record(&self, value: u64) {
         self.inner.record(value);
     }
+
+    /// How many values were recorded so far.
+    pub fn count(&self) -> u64 {
+        self.inner.count()
+    }
+
+    /// The bounds of all buckets and how many values are in each, the last one without a bound.
+    pub fn buckets(&self) -> Vec<(Option<u64>, u64)> {
+        self.inner.buckets()
+    }
+
+    /// What `q` of all values are not above, within a bucket; `None` when there are none, or `q` is not between 0 and 1.
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        self.inner.quantile(q)
+    }
 }
 
 /// An operation that was named at run time: `BASE_total`, `BASE_errors_total` and `BASE_duration_seconds`.
@@ -178,6 +193,11 @@ impl DynOp {
     /// How many of them failed.
     pub fn errors(&self) -> u64 {
         self.errors.value()
+    }
+
+    /// How long they took, in nanoseconds.
+    pub fn durations(&self) -> &DynHistogram {
+        &self.durations
     }
 }
 

@@ -22,6 +22,7 @@ use crate::registry::{Part, Source};
 #[derive(Debug)]
 pub struct Histograms<K = usize> {
     slot: Slot,
+    buckets: Buckets,
     layout: Layout,
     /// Cells of one series: its buckets, then the sum.
     stride: usize,
@@ -48,6 +49,7 @@ impl<K> Histograms<K> {
         };
         Self {
             slot,
+            buckets,
             layout: Layout::new(buckets),
             stride: buckets.len() + 1,
             exemplars,
@@ -68,6 +70,12 @@ impl<K> Histograms<K> {
             wall_ms,
         };
         self.exemplars.keep(series, exemplar);
+    }
+
+    /// Shows `look` what a series recorded so far.
+    pub(crate) fn read<T>(&self, series: usize, look: impl FnOnce(Distribution<'_>) -> T) -> T {
+        let values = self.slot.values(series * self.stride, self.stride);
+        look(Distribution::new(self.buckets, &values))
     }
 
     /// What one value adds to the cells: one to its bucket, itself to the sum.
@@ -100,6 +108,32 @@ impl<K: SeriesKey> Histograms<K> {
         self.record(key, value);
         self.keep_exemplar(key.series(), value, request_id, wall_ms);
     }
+
+    /// How many values series `key` recorded so far, over all threads.
+    ///
+    /// # Panics
+    /// When the family has no such series.
+    pub fn count(&self, key: K) -> u64 {
+        self.read(key.series(), |distribution| distribution.count())
+    }
+
+    /// The buckets of series `key`, as [`Distribution::buckets`] tells them.
+    ///
+    /// # Panics
+    /// When the family has no such series.
+    pub fn buckets(&self, key: K) -> Vec<(Option<u64>, u64)> {
+        self.read(key.series(), |distribution| {
+            distribution.buckets().collect()
+        })
+    }
+
+    /// A quantile of series `key`, as [`Distribution::quantile`] tells it.
+    ///
+    /// # Panics
+    /// When the family has no such series.
+    pub fn quantile(&self, key: K, q: f64) -> Option<u64> {
+        self.read(key.series(), |distribution| distribution.quantile(q))
+    }
 }
 
 /// The histogram of a family without labels. Cloning shares it.
@@ -111,6 +145,21 @@ impl Histogram {
     #[inline]
     pub fn record(&self, value: u64) {
         self.0.record(0, value);
+    }
+
+    /// How many values were recorded so far, over all threads.
+    pub fn count(&self) -> u64 {
+        self.0.count(0)
+    }
+
+    /// The buckets, as [`Distribution::buckets`] tells them.
+    pub fn buckets(&self) -> Vec<(Option<u64>, u64)> {
+        self.0.buckets(0)
+    }
+
+    /// A quantile, as [`Distribution::quantile`] tells it.
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        self.0.quantile(0, q)
     }
 }
 

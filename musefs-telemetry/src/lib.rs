@@ -17,6 +17,26 @@
 //! operations, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
 //! texts.
 //!
+//! # Where to find what you know
+//!
+//! | what it is called or does elsewhere | here |
+//! |---|---|
+//! | closed enums of operations, counters and gauges, with `ALL`, `COUNT` and `name()` | derive [`AttributeEnum`] for operations, `#[metric_set(prefix, instrument)]` on an enum for the others |
+//! | `record_op`, `tick_counter`, `add_counter`, `set_gauge`, `incr_gauge`, `decr_gauge` as free functions | methods of [`stats::Stats`], so that two instances never mix |
+//! | an operation's total, errors, buckets, quantile | `op_total`, `op_errors`, `op_buckets`, `op_quantile_ns` of [`stats::Stats`] |
+//! | metrics that are registered under a name | `register_counter`, `register_gauge`, `register_histogram` and `register_op` of [`Engine`]; [`register_op!`] for a literal name |
+//! | a page of numbers for people | [`stats::dump_text`] |
+//! | an exporter that blocks its thread | `http::serve_blocking` |
+//! | shards or per-core cells that stay visible | `per_shard` of [`Counters`], up to [`metrics::MAX_SHARDS`] |
+//! | a derived set of metrics, of attributes | [`metric_set`], [`attribute_set`] |
+//! | descriptors of sets and their fields | [`describe::MetricsDescriptor`], [`describe::MetricsField`], [`describe::AttributesDescriptor`] |
+//! | flush, which resets | [`Batch::commit`]: this reader's place moves, no cell is zeroed |
+//! | a collector and a reporter over a queue | [`report::Collector`], [`report::Reporter`] |
+//! | a request id that follows a future, a job | [`WithRequestId`], [`Ctx::enter`](scope::Ctx::enter) |
+//! | tiers, outcomes, a fallback | [`scope::Scope::tier`], [`Outcome`], [`scope::Tier::fallback`] |
+//! | a stopwatch | [`Scope`] for operations, [`metrics::SampledTimer`] for paths that are shorter than reading a clock |
+//! | one more in flight, until dropped | `in_flight` of [`UpDownCounter`] |
+//!
 //! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
 //!
 //! ```

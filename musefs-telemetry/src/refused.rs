@@ -1,5 +1,5 @@
-//! What the compiler refuses. Each block is a test that it does not compile; the first one shows that what is around the fault
-//! does.
+//! What the compiler refuses, and what it says. Each block is a test that it does not compile; the first one shows that what is
+//! around the fault does. A quote after a block is in the compiler's message, which another test reads from this file.
 //!
 //! ```
 //! use musefs_telemetry::{AttributeEnum, Counter, Counters, attribute_set, metric_set};
@@ -28,6 +28,7 @@
 //!     sold: Counter,
 //! }
 //! ```
+//! > a unit is a base unit: `seconds`, `bytes` or `ratio`
 //!
 //! A name without its unit:
 //! ```compile_fail,E0080
@@ -39,6 +40,7 @@
 //!     sold: Counter,
 //! }
 //! ```
+//! > a name ends with its unit
 //!
 //! A name twice:
 //! ```compile_fail,E0080
@@ -52,6 +54,7 @@
 //!     others: Counter,
 //! }
 //! ```
+//! > two metrics of this set have the same name
 //!
 //! A name that is a sample of another:
 //! ```compile_fail,E0080
@@ -64,6 +67,7 @@
 //!     sold_created: Gauge,
 //! }
 //! ```
+//! > one could be taken for a sample of the other
 //!
 //! A label that the text formats need:
 //! ```compile_fail,E0080
@@ -72,6 +76,7 @@
 //! #[attribute(name = "le")]
 //! enum Shelf { Fruit }
 //! ```
+//! > neither `le` nor `quantile`
 //!
 //! A value twice:
 //! ```compile_fail,E0080
@@ -79,6 +84,7 @@
 //! #[derive(Clone, Copy, AttributeEnum)]
 //! enum Shelf { Fruit, #[attribute(value = "fruit")] Bread }
 //! ```
+//! > a label occurs once, and each of its values once
 //!
 //! More series than a family may have:
 //! ```compile_fail,E0080
@@ -89,6 +95,7 @@
 //! #[derive(Clone, Copy)]
 //! struct Many { one: Seven, two: Seven, three: Seven, four: Seven }
 //! ```
+//! > a family has at most 2,000 series
 //!
 //! A metric that does not say what it tells:
 //! ```compile_fail,E0080
@@ -98,6 +105,7 @@
 //!     sold: Counter,
 //! }
 //! ```
+//! > a metric says what it tells: give it a doc comment
 //!
 //! A histogram without a range:
 //! ```compile_fail,E0080
@@ -108,8 +116,30 @@
 //!     weight: Histogram,
 //! }
 //! ```
+//! > a range that is not empty
 //!
 //! A name of an operation that is none:
 //! ```compile_fail,E0080
 //! let op = musefs_telemetry::register_op!("Bad Name");
 //! ```
+//! > a name is lower case letters, digits and `_`, a letter first
+//!
+//! A label twice in one family:
+//! ```compile_fail,E0080
+//! use musefs_telemetry::{Family, Label, describe::assert_set};
+//! const SHELF: Label = Label { name: "shelf", values: &["fruit"] };
+//! const _: () = assert_set(&[Family::gauge("stock", "Stock.").with_labels(&[SHELF, SHELF])]);
+//! ```
+//! > a label occurs once, and each of its values once
+//!
+//! A counter that is called like none:
+//! ```compile_fail,E0080
+//! # use musefs_telemetry::{Counter, metric_set};
+//! #[metric_set(prefix = "shop")]
+//! struct Shop {
+//!     /// Things.
+//!     #[metric(name = "shop_sold")]
+//!     sold: Counter,
+//! }
+//! ```
+//! > `_total` ends the name of every counter and of nothing else

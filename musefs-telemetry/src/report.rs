@@ -1,7 +1,8 @@
 //! Periodic batches for somebody who may be slow.
 //!
 //! A collector offers batches to a bounded queue. When the queue is full the batch is dropped, which takes nothing: the next
-//! one tells what this one would have told, too.
+//! one tells what this one would have told, too. Nobody ever waits for the queue's reader, so what it never made room for is
+//! handed back at the end.
 
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
@@ -56,11 +57,12 @@ impl Collector {
     }
 }
 
-/// A thread that collects every so often. Dropping it collects once more and ends the thread.
+/// A thread that collects every so often. Dropping it collects once more and ends the thread; [`Reporter::stop`] does so, too,
+/// and hands back what found no room.
 #[derive(Debug)]
 pub struct Reporter {
     stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Collector>>,
 }
 
 impl Reporter {
@@ -77,7 +79,7 @@ impl Reporter {
                     let waited = stopped.recv_timeout(interval);
                     let offered = collector.collect();
                     if waited != Err(RecvTimeoutError::Timeout) || offered == Offered::Closed {
-                        return;
+                        return collector;
                     }
                 }
             })?;
@@ -85,6 +87,21 @@ impl Reporter {
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// Collects once more and ends the thread. Comes back with what the queue did not take, because it was full or nobody
+    /// reads it any more; `None` when it took everything.
+    ///
+    /// # Panics
+    /// When the cursor's filter panicked.
+    pub fn stop(mut self) -> Option<Snapshot> {
+        self.stop.take();
+        let thread = self.thread.take().expect("a thread runs until the end");
+        let mut collector = thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let rest = collector.cursor.batch();
+        (!rest.is_empty()).then(|| rest.snapshot().clone())
     }
 }
 

@@ -1,4 +1,5 @@
-//! The catalogue as JSON: every family of an engine, whenever it was declared.
+//! The catalogue as JSON: every family of an engine, whenever it was declared. The shape of that text is said as a JSON Schema
+//! (draft 2020-12) in the crate's `schema/catalogue.schema.json`.
 
 use std::fmt::Write as _;
 

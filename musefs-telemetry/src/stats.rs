@@ -117,6 +117,21 @@ where
         self.ops.total(operation)
     }
 
+    /// How many `operation`s failed, in whatever way.
+    pub fn op_errors(&self, operation: O) -> u64 {
+        self.ops.errors(operation)
+    }
+
+    /// How long `operation`s took, as [`Ops::buckets`] tells it.
+    pub fn op_buckets(&self, operation: O) -> Vec<(Option<u64>, u64)> {
+        self.ops.buckets(operation)
+    }
+
+    /// A quantile of how long `operation`s took, as [`Ops::quantile_ns`] tells it.
+    pub fn op_quantile_ns(&self, operation: O, q: f64) -> Option<u64> {
+        self.ops.quantile_ns(operation, q)
+    }
+
     /// What was counted.
     pub fn counter(&self, counter: C) -> u64 {
         self.counters[counter.position()].value()

@@ -15,6 +15,13 @@ use musefs_telemetry::{
     Label, MetricSet, MinMaxSumCount, Ops, UpDownCounter, attribute_set, metric_set,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+#[path = "../fuzz/body.rs"]
+mod body;
+#[path = "../fuzz/strict.rs"]
+mod strict;
 
 #[derive(Clone, Copy, Debug, AttributeEnum)]
 enum Source {
@@ -141,10 +148,12 @@ fn missing(what: &str) {
 fn python(script: &str, input: &str) {
     let python = std::env::var_os("MUSEFS_PYTHON").unwrap_or_else(|| "python3".into());
     let mut probe = Command::new(&python);
-    probe.args(["-c", "import prometheus_client"]);
+    probe.args(["-c", "import prometheus_client, jsonschema"]);
     match judge(&mut probe, "") {
         Some((true, _)) => {}
-        Some((false, _)) => return missing("the Python Prometheus client is not installed"),
+        Some((false, _)) => {
+            return missing("the Python Prometheus client or jsonschema is not installed");
+        }
         None => return,
     }
     if let Some((passed, said)) = judge(Command::new(&python).args(["-c", script]), input) {
@@ -198,6 +207,67 @@ fn the_texts_are_those_of_the_files() {
             "{name} is another, UPDATE=1 rewrites it:\n{text}"
         );
     }
+}
+
+/// Reads a list of texts, each the classic and the open one and two of JSON, and fails with the first that a judge refuses.
+/// Broken copies of the JSON show that its judge refuses anything.
+const JUDGE_ALL: &str = "
+import copy, json, sys
+from jsonschema import Draft202012Validator as Validator
+from prometheus_client.parser import text_string_to_metric_families as parse_classic
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+told = json.load(sys.stdin)
+validators = [Validator(json.loads(schema)) for schema in told['schemas']]
+for validator in validators:
+    Validator.check_schema(validator.schema)
+def key(sample):
+    return sample.name, tuple(sorted(sample.labels.items()))
+for classic, open_text, *machine in told['texts']:
+    ours = [sample for family in parse_classic(classic) for sample in family.samples]
+    names = [key(sample) for sample in ours]
+    assert names and len(set(names)) == len(names), classic
+    theirs = {key(sample) for family in parse_open(open_text) for sample in family.samples}
+    created = {sample for sample in theirs if sample[0].endswith('_created')}
+    assert len(theirs) == len(created) + len(names), open_text
+    for validator, text in zip(validators, machine):
+        value = json.loads(text)
+        validator.validate(value)
+        broken = [copy.deepcopy(value) for _ in range(4)]
+        broken[0]['more'] = 1
+        broken[1]['families'][0]['name'] = 'Upper case'
+        del broken[2]['families'][0]['type']
+        broken[3]['families'][0]['series'] = []
+        assert not any(validator.is_valid(each) for each in broken), text
+";
+
+/// Lets the foreign parsers and the foreign validator judge `texts`.
+fn judge_all(texts: &[[String; 4]]) {
+    let schemas = [
+        include_str!("../schema/snapshot.schema.json"),
+        include_str!("../schema/catalogue.schema.json"),
+    ];
+    let input = serde_json::json!({ "schemas": schemas, "texts": texts });
+    python(JUDGE_ALL, &input.to_string());
+}
+
+#[test]
+fn foreign_judges_accept_every_kind_of_family() {
+    let engine = engine();
+    let [classic, open, machine] = texts(&engine);
+    judge_all(&[[classic, open, machine, engine.schema()]]);
+}
+
+/// What the fuzz target's body accepts, some hundred of it.
+#[test]
+fn foreign_judges_accept_whatever_the_engine_accepts() {
+    let inputs = prop::collection::vec(any::<u8>(), 0..240);
+    let mut runner = TestRunner::deterministic();
+    let texts: Vec<_> = (0..6_000)
+        .map(|_| inputs.new_tree(&mut runner).unwrap().current())
+        .filter_map(|bytes| body::check(&bytes))
+        .collect();
+    assert!(texts.len() >= 200, "{}", texts.len());
+    judge_all(&texts);
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! Faults of other telemetry designs that concern numbers, each as a test that ours does not have it.
+//! Faults of other telemetry designs that concern numbers, each as a test that ours does not have it. Three are elsewhere: that
+//! shards share cache lines, beside the slabs; that reading allocates at each tick, in `allocation.rs`; that a build without
+//! counting leaves the names of run time behind, in `machine_code.rs`.
 
 #![cfg(feature = "stats")]
 
@@ -8,9 +10,12 @@ use std::thread;
 use musefs_telemetry::clock::ManualClock;
 use musefs_telemetry::dynamic::{DYNAMIC_MAX, OVERFLOW_ID};
 use musefs_telemetry::encode::{openmetrics, prometheus};
-use musefs_telemetry::report::{Collector, Offered};
+use musefs_telemetry::report::{Collector, Offered, Reporter};
 use musefs_telemetry::snapshot::Value;
-use musefs_telemetry::{Buckets, DescribeError, Engine, Family, Kind, Label, Temporality, Unit};
+use musefs_telemetry::{
+    Buckets, Completion, DescribeError, Engine, Family, Kind, Label, Ops, Outcome, Temporality,
+    Unit, stats,
+};
 
 static EVENTS: Family = Family::counter("events_total", "Events.").with_labels(&[Label {
     name: "kind",
@@ -264,4 +269,145 @@ fn an_observed_total_that_falls_or_panics_is_no_falling_counter() {
         told.store(tells, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(engine.snapshot().value(&SEEN, 0), Some(expected));
     }
+}
+
+#[derive(Clone, Copy, musefs_telemetry::AttributeEnum)]
+enum Op {
+    Read,
+}
+
+fn operations(engine: &Engine) -> Ops<Op> {
+    Ops::declare(engine, "shop", Buckets::powers_of_two(1, 1 << 30)).unwrap()
+}
+
+#[test]
+fn no_id_and_no_stopwatch_is_paid_for_a_tier_that_nobody_times() {
+    let clock = Arc::new(ManualClock::default());
+    let engine = Engine::builder().clock(clock.clone()).build().unwrap();
+    let ops = operations(&engine);
+    let before = clock.reads();
+    let mut scope = ops.scope(Op::Read);
+    for _ in 0..5 {
+        scope.tier("cache").finish(Outcome::Hit);
+    }
+    assert_eq!(
+        scope.ctx().request_id,
+        0,
+        "nobody asked, so there is no number"
+    );
+    scope.finish(Completion::Ok);
+    assert_eq!(clock.reads() - before, 2, "its beginning and its end");
+}
+
+#[test]
+fn a_cancelled_operation_completes_and_no_operation_is_without_an_outcome() {
+    let engine = Engine::new();
+    let ops = operations(&engine);
+    drop(ops.scope(Op::Read));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _scope = ops.scope(Op::Read);
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err());
+    ops.scope(Op::Read).finish(Completion::Ok);
+    assert_eq!((ops.total(Op::Read), ops.errors(Op::Read)), (3, 2));
+    let text = text_of(&engine);
+    for (failure, count) in [("errno", 0.0), ("cancelled", 1.0), ("panicked", 1.0)] {
+        let start = format!("shop_op_errors_total{{op=\"read\",failure=\"{failure}\"}}");
+        assert_eq!(numbers(&text, &start), [count], "{text}");
+    }
+}
+
+#[test]
+fn data_that_was_not_delivered_is_not_dropped() {
+    let engine = Engine::new();
+    let events = engine.counters(&EVENTS).unwrap();
+    let mut cursor = engine.cursor(Temporality::Delta).sparse();
+    for failures in 1..=4 {
+        events.add(0, 10);
+        // Four failed sends in a row are no success: each batch holds all of it.
+        let batch = cursor.batch();
+        assert_eq!(batch.snapshot().value(&EVENTS, 0), Some(failures * 10));
+    }
+    let batch = cursor.batch();
+    assert_eq!(batch.snapshot().value(&EVENTS, 0), Some(40));
+    batch.commit();
+    assert!(cursor.batch().is_empty());
+}
+
+#[test]
+fn what_one_batch_told_does_not_leak_into_the_next() {
+    let engine = Engine::new();
+    let events = engine.counters(&EVENTS).unwrap();
+    let sizes = engine.histogram(&SIZES).unwrap();
+    let mut cursor = engine.cursor(Temporality::Delta).sparse();
+    events.add(1, 7);
+    cursor.batch().commit();
+    sizes.record(3);
+    let batch = cursor.batch();
+    let told: Vec<_> = batch
+        .snapshot()
+        .families()
+        .map(|metric| metric.family().name)
+        .collect();
+    assert_eq!(told, ["sizes_bytes"]);
+    batch.commit();
+    assert!(cursor.batch().is_empty());
+}
+
+#[test]
+fn a_stop_while_the_queue_is_full_ends_the_reporting() {
+    let engine = Engine::new();
+    let events = engine.counters(&EVENTS).unwrap();
+    let (mut collector, queue) = Collector::new(engine.cursor(Temporality::Delta).sparse(), 1);
+    events.add(0, 1);
+    assert_eq!(collector.collect(), Offered::Queued);
+    let reporter = Reporter::start(collector, std::time::Duration::from_millis(1)).unwrap();
+    events.add(0, 2);
+    let rest = reporter.stop().expect("the queue has room for one");
+    assert_eq!(rest.value(&EVENTS, 0), Some(2));
+    events.add(0, 4);
+    let delivered: Vec<_> = queue
+        .iter()
+        .map(|report| report.value(&EVENTS, 0))
+        .collect();
+    assert_eq!(delivered, [Some(1)], "and nothing comes after the stop");
+}
+
+#[test]
+fn a_set_does_not_grow_without_bound() {
+    let engine = Engine::new();
+    let families = |engine: &Engine| engine.snapshot().families().count();
+    for number in 0..DYNAMIC_MAX {
+        let name = format!("grown_{number}");
+        engine.register_gauge(&name, "Grown.").unwrap();
+    }
+    let full = families(&engine);
+    for number in 0..DYNAMIC_MAX {
+        let name = format!("grown_more_{number}");
+        engine.register_gauge(&name, "Grown.").unwrap();
+    }
+    assert_eq!(families(&engine), full);
+    let text = text_of(&engine);
+    let refused = numbers(&text, "telemetry_overflowed_total");
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0] >= f64::from(u32::try_from(DYNAMIC_MAX).unwrap()));
+}
+
+#[test]
+fn no_nan_ends_a_cycle_or_comes_out_of_it() {
+    let engine = Engine::new();
+    let sizes = engine.histogram(&SIZES).unwrap();
+    for empty in [true, false] {
+        if !empty {
+            sizes.record(5);
+        }
+        for q in [f64::NAN, f64::INFINITY, -0.1, 1.1] {
+            assert_eq!(sizes.quantile(q), None);
+        }
+        let mut text = text_of(&engine);
+        stats::dump_text(&mut text, &engine.snapshot());
+        assert!(!text.contains("NaN"), "{text}");
+    }
+    assert_eq!(sizes.quantile(0.5), Some(8));
 }

@@ -78,6 +78,8 @@ fn an_event_takes_no_locked_instruction() {
         "probe_histogram",
         "probe_operation",
         "probe_run_time",
+        "probe_named",
+        "probe_sets",
     ] {
         let own = function(&assembly, name).unwrap_or_else(|| panic!("{name} is there"));
         let code = own.to_owned() + &called(&assembly, own);
@@ -91,17 +93,36 @@ fn an_event_takes_no_locked_instruction() {
     }
 }
 
+/// The symbols of the engine in a program.
+fn engine_symbols(assembly: &str) -> Vec<&str> {
+    let symbols = assembly.lines().filter(|line| line.ends_with(">:"));
+    symbols
+        .filter(|line| line.contains("musefs_telemetry"))
+        .collect()
+}
+
 #[test]
-fn without_stats_no_call_is_left() {
-    let Some(assembly) = disassembly(&["--no-default-features"], "without-stats") else {
+fn without_stats_nothing_of_the_engine_is_left_with_names_of_run_time_included() {
+    let (Some(with), Some(without)) = (
+        disassembly(&[], "with-stats"),
+        disassembly(&["--no-default-features"], "without-stats"),
+    ) else {
         return;
     };
-    let symbols: Vec<_> = assembly
-        .lines()
-        .filter(|line| line.ends_with(">:") && line.contains("musefs_telemetry"))
-        .collect();
+    // What is looked for is there to be found in the other build.
+    let symbols = engine_symbols(&with);
+    for module in ["dynamic", "registry", "cells"] {
+        let path = format!("musefs_telemetry::{module}::");
+        assert!(
+            symbols.iter().any(|symbol| symbol.contains(&path)),
+            "{path} in {symbols:#?}"
+        );
+    }
+    let symbols = engine_symbols(&without);
     assert!(symbols.is_empty(), "{symbols:#?}");
-    if let Some(code) = function(&assembly, "probe_run_time") {
-        assert!(!code.contains("call"), "{code}");
+    for name in ["probe_run_time", "probe_named", "probe_sets"] {
+        if let Some(code) = function(&without, name) {
+            assert!(!code.contains("call"), "{code}");
+        }
     }
 }

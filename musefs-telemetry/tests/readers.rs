@@ -148,7 +148,9 @@ proptest! {
                 Step::Commit { reader: 2 } => {
                     let (cursor, seen) = &mut readers[2];
                     let batch = cursor.batch();
-                    *seen = totals(batch.snapshot());
+                    let told = totals(batch.snapshot());
+                    prop_assert!(told.iter().zip(&*seen).all(|(now, before)| now >= before));
+                    *seen = told;
                     batch.commit();
                 }
                 Step::Commit { reader } => {
@@ -214,6 +216,56 @@ fn eight_threads_count_a_million_each() {
     let last = 1_000_000 % 1_024;
     let sum = 8 * ((1_000_000 / 1_024) * (1_023 * 1_024 / 2) + last * (last - 1) / 2);
     assert_eq!(sizes.sum(), sum);
+}
+
+#[test]
+fn no_reader_sees_a_counter_or_a_bucket_fall_while_threads_come_and_go() {
+    let engine = Engine::new();
+    let events = engine.counters(&EVENTS).unwrap();
+    let sizes = engine.histogram(&SIZES).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..300 {
+                thread::scope(|inner| {
+                    for _ in 0..2 {
+                        inner.spawn(|| {
+                            for value in 0..100 {
+                                events.increment(round % 3);
+                                sizes.record(value);
+                            }
+                        });
+                    }
+                });
+            }
+        });
+        for temporality in [Temporality::Cumulative, Temporality::Delta] {
+            let engine = &engine;
+            scope.spawn(move || {
+                let mut cursor = engine.cursor(temporality);
+                let mut seen = Vec::new();
+                while seen.iter().take(3).sum::<u64>() < 60_000 {
+                    let batch = cursor.batch();
+                    let told = totals(batch.snapshot());
+                    match temporality {
+                        Temporality::Cumulative => {
+                            let falls = told.iter().zip(&seen).any(|(now, before)| now < before);
+                            assert!(!falls, "{told:?} after {seen:?}");
+                            seen = told;
+                        }
+                        // A difference below zero would be a very large one.
+                        Temporality::Delta => {
+                            add(&mut seen, &told);
+                            assert!(seen[..3].iter().sum::<u64>() <= 60_000, "{told:?}");
+                        }
+                    }
+                    batch.commit();
+                }
+            });
+        }
+    });
+    let told = totals(&engine.snapshot());
+    assert_eq!(told[..3], [20_000; 3]);
+    assert_eq!(told[3..told.len() - 1].iter().sum::<u64>(), 60_000);
 }
 
 #[test]

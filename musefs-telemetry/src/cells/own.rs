@@ -169,12 +169,15 @@ impl Slot {
     /// The value of cell `offset` over all threads.
     pub(crate) fn value(&self, offset: usize) -> u64 {
         let mut value = [0];
-        let span = Span {
-            len: 1,
-            ..self.part(offset, 1).span(0)
-        };
-        read_spans(&[span], &mut value);
+        read_spans(&[self.part(offset, 1).span(0)], &mut value);
         value[0]
+    }
+
+    /// The values of the `len` cells from `offset` at one moment.
+    pub(crate) fn values(&self, offset: usize, len: usize) -> Vec<u64> {
+        let mut values = vec![0; len];
+        read_spans(&[self.part(offset, len).span(0)], &mut values);
+        values
     }
 
     /// The value of cell `offset` in each shard.
@@ -226,3 +229,6 @@ fn no_such_series(offset: usize, len: usize) -> ! {
 pub(crate) fn read_spans(spans: &[Span], into: &mut [u64]) {
     directory().sum(spans, &FALLBACK, into);
 }
+
+#[cfg(test)]
+mod tests;

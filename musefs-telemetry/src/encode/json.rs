@@ -5,7 +5,8 @@
 //!  "families": [{"name": …, "type": …, "unit": …, "created_ms": …, "series": [{"labels": {…}, "value": 1}]}]}
 //! ```
 //! A summary has `sum`, `count` and, when there are any, `min` and `max` in place of `value`; a histogram has `sum`, `count` and
-//! `buckets`, a list of bound and count that is not accumulated, the last with the bound `null`, empty buckets left out.
+//! `buckets`, a list of bound and count that is not accumulated, the last with the bound `null`, empty buckets left out. What
+//! holds of every such text is said as a JSON Schema (draft 2020-12) in the crate's `schema/snapshot.schema.json`.
 
 use super::number::{push_scaled, push_scaled_signed, push_u64};
 use crate::snapshot::{Metric, Snapshot, Value};

@@ -16,6 +16,10 @@ use crate::registry::{Part, Source};
 /// Bits of a cell that hold the value; larger values count as the largest. In nanoseconds that is almost five hours.
 const VALUE_BITS: u32 = 44;
 const VALUE_MAX: u64 = (1 << VALUE_BITS) - 1;
+/// The other bits hold the number of the window.
+const TAG_MAX: u64 = u64::MAX >> VALUE_BITS;
+/// The most windows that a writer sleeps between asking for the window and writing.
+const SLEPT_WINDOWS_MAX: u64 = 8;
 
 /// What stands for "nothing in these windows" among the values of a snapshot.
 pub(crate) const NONE: u64 = u64::MAX;
@@ -38,7 +42,7 @@ impl Windows {
     }
 
     /// Begins the next window when this one lasted long enough. Readers call it after they read, so whatever was observed is
-    /// seen by at least one reader, and by all that read at least once in two windows.
+    /// seen by at least one reader, and by all that come again before a window is over.
     pub(crate) fn advance(&self, now_ns: u64) {
         let since = self.since_ns.load(Relaxed);
         if now_ns.saturating_sub(since) >= self.len_ns
@@ -105,14 +109,26 @@ impl Extremes {
 }
 
 fn tag(window: u64) -> u64 {
-    window & (u64::MAX >> VALUE_BITS)
+    window & TAG_MAX
+}
+
+/// Whether `known` is the tag of a window soon after `window`. A writer that slept while windows passed finds one, and must
+/// not replace it. Tags wrap, so what is farther ahead is long past.
+#[inline]
+fn is_later(known: u64, window: u64) -> bool {
+    let ahead = known.wrapping_sub(window) & TAG_MAX;
+    (1..=SLEPT_WINDOWS_MAX).contains(&ahead)
 }
 
 #[inline]
 fn raise(cell: &AtomicU64, window: u64, value: u64) {
     let packed = tag(window) << VALUE_BITS | value;
     let mut known = cell.load(Relaxed);
-    while known >> VALUE_BITS != tag(window) || known < packed {
+    while if known >> VALUE_BITS == tag(window) {
+        known < packed
+    } else {
+        !is_later(known >> VALUE_BITS, window)
+    } {
         match cell.compare_exchange_weak(known, packed, Relaxed, Relaxed) {
             Ok(_) => return,
             Err(other) => known = other,
@@ -194,3 +210,6 @@ impl<K: AttributeSet> MetricField for MinMaxSumCounts<K> {
         Self::from_part(part)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,10 @@ impl UpDownCounter {
 }
 
 /// Counts every pass and times one of each `every`: for paths that are over in less time than reading a clock twice takes.
-/// Each thread picks its passes by its own count.
+///
+/// The count is exact. The durations are those of the passes that were timed, as they were: their distribution is that of all
+/// passes, and their sum times `every` is about what all passes took. Each thread picks its passes by its own count, the first
+/// one included.
 #[derive(Clone, Debug)]
 pub struct SampledTimer {
     passes: Counter,

@@ -20,6 +20,12 @@ impl<K: SeriesKey> Histograms<K> {
         fn record(&self, key: K, value: u64);
         /// Does nothing.
         fn record_with_exemplar(&self, key: K, value: u64, request_id: u64, wall_ms: u64);
+        /// 0.
+        fn count(&self, key: K) -> u64 = 0;
+        /// None.
+        fn buckets(&self, key: K) -> Vec<(Option<u64>, u64)> = Vec::new();
+        /// Nothing.
+        fn quantile(&self, key: K, q: f64) -> Option<u64> = None;
     }
 }
 
@@ -27,6 +33,12 @@ impl Histogram {
     calls! {
         /// Does nothing.
         fn record(&self, value: u64);
+        /// 0.
+        fn count(&self) -> u64 = 0;
+        /// None.
+        fn buckets(&self) -> Vec<(Option<u64>, u64)> = Vec::new();
+        /// Nothing.
+        fn quantile(&self, q: f64) -> Option<u64> = None;
     }
 }
 

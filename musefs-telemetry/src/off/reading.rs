@@ -145,5 +145,10 @@ pub mod report {
         pub fn start(_: Collector, _: Duration) -> std::io::Result<Self> {
             Ok(Self)
         }
+
+        /// Nothing.
+        pub fn stop(self) -> Option<Snapshot> {
+            None
+        }
     }
 }

@@ -61,6 +61,12 @@ pub mod dynamic {
             fn id(&self) -> u32 = 0;
             /// Does nothing.
             fn record(&self, value: u64);
+            /// 0.
+            fn count(&self) -> u64 = 0;
+            /// None.
+            fn buckets(&self) -> Vec<(Option<u64>, u64)> = Vec::new();
+            /// Nothing.
+            fn quantile(&self, q: f64) -> Option<u64> = None;
         }
     }
 
@@ -74,6 +80,8 @@ pub mod dynamic {
             fn total(&self) -> u64 = 0;
             /// 0.
             fn errors(&self) -> u64 = 0;
+            /// None.
+            fn durations(&self) -> &DynHistogram = &DynHistogram;
         }
     }
 
@@ -148,6 +156,12 @@ pub mod stats {
             fn decr_gauge(&self, gauge: G);
             /// 0.
             fn op_total(&self, operation: O) -> u64 = 0;
+            /// 0.
+            fn op_errors(&self, operation: O) -> u64 = 0;
+            /// None.
+            fn op_buckets(&self, operation: O) -> Vec<(Option<u64>, u64)> = Vec::new();
+            /// Nothing.
+            fn op_quantile_ns(&self, operation: O, q: f64) -> Option<u64> = None;
             /// 0.
             fn counter(&self, counter: C) -> u64 = 0;
             /// 0.

@@ -42,6 +42,12 @@ impl<O: AttributeEnum + SeriesKey, E: Failures> Ops<O, E> {
     calls! {
         /// 0.
         fn total(&self, operation: O) -> u64 = 0;
+        /// 0.
+        fn errors(&self, operation: O) -> u64 = 0;
+        /// None.
+        fn buckets(&self, operation: O) -> Vec<(Option<u64>, u64)> = Vec::new();
+        /// Nothing.
+        fn quantile_ns(&self, operation: O, q: f64) -> Option<u64> = None;
     }
 }
 

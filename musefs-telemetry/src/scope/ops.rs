@@ -84,6 +84,25 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
     pub fn total(&self, operation: O) -> u64 {
         self.counts.value(operation)
     }
+
+    /// How many `operation`s failed, in whatever way.
+    pub fn errors(&self, operation: O) -> u64 {
+        let ways = E::VALUES.len();
+        let first = self.errors_at + operation.position() * ways;
+        self.cells.values(first, ways).iter().sum()
+    }
+
+    /// How long `operation`s took: the bounds of all buckets in nanoseconds and how many are in each, the last one without a
+    /// bound.
+    pub fn buckets(&self, operation: O) -> Vec<(Option<u64>, u64)> {
+        self.durations.buckets(operation.position())
+    }
+
+    /// The nanoseconds that `q` of all `operation`s did not take longer than, within a bucket; `None` when there were none, or
+    /// `q` is not between 0 and 1.
+    pub fn quantile_ns(&self, operation: O, q: f64) -> Option<u64> {
+        self.durations.quantile(operation.position(), q)
+    }
 }
 
 impl<O: AttributeEnum, E: Failures> Ops<O, E> {
