@@ -56,8 +56,13 @@ pub(in crate::formats) fn write(
 ) -> Result<Assembly, SynthesisError> {
     let mut frames = Assembly::default();
     text_frames(&natives(desired.tags, origins), &mut frames)?;
+    // A file may have thousands of either, so each is looked up.
+    let rewrites: BTreeMap<(u64, u64), &Rewrite> = rewrites
+        .iter()
+        .map(|rewrite| ((rewrite.range.offset, rewrite.range.len), rewrite))
+        .collect();
     for item in desired.items {
-        kept_frame(item, rewrites, &mut frames)?;
+        kept_frame(item, &rewrites, &mut frames)?;
     }
     for art in desired.art {
         picture_frame(art, &mut frames)?;
@@ -252,7 +257,7 @@ fn picture_frame(art: &Art, into: &mut Assembly) -> Result<(), SynthesisError> {
 
 fn kept_frame(
     item: &OpaqueItem,
-    rewrites: &[Rewrite],
+    rewrites: &BTreeMap<(u64, u64), &Rewrite>,
     into: &mut Assembly,
 ) -> Result<(), SynthesisError> {
     let bad = || SynthesisError::BadItem {
@@ -265,8 +270,8 @@ fn kept_frame(
     let mut body = Assembly::default();
     match item.source {
         Source::Backing(range) => {
-            let rewrite = rewrites.iter().find(|rewrite| rewrite.range == range);
-            spliced(range, rewrite, &mut body);
+            let rewrite = rewrites.get(&(range.offset, range.len));
+            spliced(range, rewrite.copied(), &mut body);
         }
         blob @ Source::Blob { .. } => body.source(blob, BlobKind::BinaryTag),
     }
