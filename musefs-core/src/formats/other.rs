@@ -1,7 +1,6 @@
 //! The formats without a synthesizer: their tags are read for the file's place in the tree, the file is served as it is.
 //!
-//! `APEv2` files are read by our own walk, the rest by lofty. Whatever the library does with a broken file (it may panic)
-//! costs that file its tags at most.
+//! lofty reads them. Whatever the library does with a broken file (it may panic) costs that file its tags at most.
 
 use lofty::config::ParseOptions;
 use lofty::file::{TaggedFile, TaggedFileExt};
@@ -10,9 +9,7 @@ use lofty::tag::{ItemValue, TagType};
 use super::sniff::Sniffed;
 use super::text::{TextBudget, number_and_total};
 use super::vocabulary::{Claims, Family, total_of};
-use super::{
-    Failure, Fetched, Format, Probe, Stop, Tag, Warning, apev2, id3v2, properties, trailer,
-};
+use super::{ByteRange, Failure, Fetched, Probe, Stop, Tag, Warning, properties};
 
 /// Reads the tags of a recognised file.
 ///
@@ -20,49 +17,25 @@ use super::{
 /// `NeedMore`, or `Broken` when nothing could be read.
 pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop> {
     let mut probe = Probe::as_is(sniffed.format);
-    match sniffed.format {
-        Format::Ape | Format::WavPack | Format::Musepack | Format::TrueAudio => {
-            ape_tagged(fetched, sniffed, &mut probe)?;
-        }
-        _ => {
-            let Some(file_type) = properties::file_type(fetched, sniffed)? else {
-                probe.warnings.push(Warning::BadField {
-                    field: sniffed.format.as_str().to_owned(),
-                    reason: "the tags of this codec are not read".to_owned(),
-                });
-                return Ok(probe);
-            };
-            let options = ParseOptions::new()
-                .read_tags(true)
-                .read_properties(false)
-                .read_cover_art(false);
-            let file = properties::with_lofty(fetched, 0, file_type, options)?
-                .ok_or(Stop::Broken(Failure::Malformed))?;
-            probe.tags = tags(&file);
-        }
-    }
+    let Some(file_type) = properties::file_type(fetched, sniffed)? else {
+        probe.warnings.push(Warning::BadField {
+            field: sniffed.format.as_str().to_owned(),
+            reason: "the tags of this codec are not read".to_owned(),
+        });
+        return Ok(probe);
+    };
+    let options = ParseOptions::new()
+        .read_tags(true)
+        .read_properties(false)
+        .read_cover_art(false);
+    let whole = ByteRange {
+        offset: 0,
+        len: fetched.file_len(),
+    };
+    let file = properties::with_lofty(fetched, whole, file_type, options)?
+        .ok_or(Stop::Broken(Failure::Malformed))?;
+    probe.tags = tags(&file);
     Ok(probe)
-}
-
-/// `APEv2` at the end, else `ID3v1` there, else `ID3v2` in front.
-fn ape_tagged(fetched: &Fetched, sniffed: &Sniffed, probe: &mut Probe) -> Result<(), Stop> {
-    let trailers = trailer::find(fetched, sniffed.start)?;
-    if let Some(place) = trailers.ape {
-        let ape = apev2::read(fetched, place)?;
-        probe.tags = ape.tags.into_iter().map(|(tag, _)| tag).collect();
-        probe.warnings = ape.warnings;
-    }
-    if probe.tags.is_empty()
-        && let Some(place) = sniffed.id3v2.first()
-    {
-        let tag = id3v2::read(fetched, *place)?;
-        probe.tags = tag.tags;
-        probe.warnings.extend(tag.warnings);
-    }
-    if probe.tags.is_empty() {
-        probe.tags = trailer::read_tags(fetched, &trailers, &mut probe.warnings)?;
-    }
-    Ok(())
 }
 
 fn tags(file: &TaggedFile) -> Vec<Tag> {

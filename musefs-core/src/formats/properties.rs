@@ -14,7 +14,7 @@ use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile};
 
 use super::sniff::{self, Sniffed};
-use super::{AudioProperties, Failure, Fetched, Format, Stop};
+use super::{AudioProperties, ByteRange, Failure, Fetched, Format, Stop, trailer};
 
 /// The most that lofty may allocate for one item, in bytes.
 const ALLOCATION_BYTES_MAX: usize = 16 << 20;
@@ -35,38 +35,23 @@ const BULK_READ_BYTES_MIN: usize = 128 << 10;
 /// `NeedMore` under the rules of [`super::probe`]; `Broken` when the file does not tell in a way that is understood.
 pub fn properties(fetched: &Fetched, extension: Option<&str>) -> Result<AudioProperties, Stop> {
     let sniffed = sniff::sniff(fetched, extension)?;
-    match sniffed.format {
-        Format::TrueAudio => return true_audio(fetched, &sniffed),
-        Format::Ogg => return ogg::properties(fetched, sniffed.start),
-        _ => {}
+    if sniffed.format == Format::Ogg {
+        return ogg::properties(fetched, sniffed.start);
     }
     let file_type = file_type(fetched, &sniffed)?.ok_or(Stop::Broken(Failure::Unsupported))?;
     let options = ParseOptions::new()
         .read_tags(false)
         .read_cover_art(false)
         .read_properties(true);
-    let file = with_lofty(fetched, sniffed.start, file_type, options)?
-        .ok_or(Stop::Broken(Failure::Malformed))?;
+    // Tags around the sound are none of its business, and some of its readers stumble over them.
+    let end = trailer::find(fetched, sniffed.start)?.audio_end;
+    let sound = ByteRange {
+        offset: sniffed.start,
+        len: end - sniffed.start,
+    };
+    let file =
+        with_lofty(fetched, sound, file_type, options)?.ok_or(Stop::Broken(Failure::Malformed))?;
     Ok(of_lofty(&file))
-}
-
-/// The TTA1 header: format, channels, bits (16 bits each), sample rate and samples (32 bits each), little endian.
-fn true_audio(fetched: &Fetched, sniffed: &Sniffed) -> Result<AudioProperties, Stop> {
-    let bytes = fetched.get(sniffed.start, 22)?;
-    if !bytes.starts_with(b"TTA1") {
-        return Err(Stop::Broken(Failure::Unsupported));
-    }
-    let short = |at: usize| u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let long = |at: usize| short(at) | short(at + 2) << 16;
-    let rate = Some(long(10)).filter(|&rate| rate > 0);
-    let duration_ms = rate.map(|rate| u64::from(long(14)) * 1000 / u64::from(rate));
-    Ok(AudioProperties {
-        duration_ms,
-        sample_rate_hz: rate,
-        channels: Some(short(6)),
-        bits_per_sample: Some(short(8)),
-        bitrate_bps: None,
-    })
 }
 
 /// Which of lofty's readers a file is for; `None` where it has none.
@@ -102,13 +87,13 @@ pub(super) fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<F
     })
 }
 
-/// What lofty makes of a file from `start`, `None` when it gives up or panics.
+/// What lofty makes of a part of a file, `None` when it gives up or panics.
 ///
 /// # Errors
 /// `NeedMore`.
 pub(super) fn with_lofty(
     fetched: &Fetched,
-    start: u64,
+    part: ByteRange,
     file_type: FileType,
     options: ParseOptions,
 ) -> Result<Option<TaggedFile>, Stop> {
@@ -116,8 +101,8 @@ pub(super) fn with_lofty(
     apply_global_options(GlobalOptions::new().allocation_limit(ALLOCATION_BYTES_MAX));
     let mut cursor = Cursor {
         fetched,
-        start,
-        position: start,
+        part,
+        position: part.offset,
         missing: None,
     };
     let read = catch_unwind(AssertUnwindSafe(|| {
@@ -149,19 +134,19 @@ fn of_lofty(file: &TaggedFile) -> AudioProperties {
     }
 }
 
-/// The fetched bytes from `start` as a file of their own. A read of bytes that were not fetched fails, and what it wanted
+/// The fetched bytes of a part as a file of their own. A read of bytes that were not fetched fails, and what it wanted
 /// is remembered.
 struct Cursor<'a> {
     fetched: &'a Fetched,
-    start: u64,
-    /// In bytes from the start of the real file, like `start` and `missing`.
+    part: ByteRange,
+    /// In bytes from the start of the real file, like `missing`.
     position: u64,
     missing: Option<Range<u64>>,
 }
 
 impl Read for Cursor<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.fetched.file_len().saturating_sub(self.position);
+        let left = self.part.end().saturating_sub(self.position);
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         if self.missing.is_some() {
             return Err(io::Error::other("stopped at bytes that were not fetched"));
@@ -177,7 +162,7 @@ impl Read for Cursor<'_> {
                 let ahead = (self.fetched.bytes() / 4).min(AHEAD_BYTES_MAX);
                 let want = (len as u64).max(REQUEST_BYTES_MIN).max(ahead);
                 let end = self.position.saturating_add(want);
-                self.missing = Some(self.position..end.min(self.fetched.file_len()));
+                self.missing = Some(self.position..end.min(self.part.end()));
                 return Err(io::Error::other("bytes that were not fetched"));
             };
             buffer[..len].copy_from_slice(bytes);
@@ -190,18 +175,18 @@ impl Read for Cursor<'_> {
 impl Seek for Cursor<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
-            SeekFrom::Start(position) => self.start.checked_add(position),
+            SeekFrom::Start(position) => self.part.offset.checked_add(position),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.fetched.file_len().checked_add_signed(by),
+            SeekFrom::End(by) => self.part.end().checked_add_signed(by),
         };
         self.position = position
-            .filter(|&position| position >= self.start)
+            .filter(|&position| position >= self.part.offset)
             .ok_or_else(|| {
                 io::Error::new(
                     io::ErrorKind::InvalidInput,
                     "a seek out of the file's range",
                 )
             })?;
-        Ok(self.position - self.start)
+        Ok(self.position - self.part.offset)
     }
 }
