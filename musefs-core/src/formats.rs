@@ -16,6 +16,7 @@ mod assembly;
 mod flac;
 mod id3v2;
 mod mp3;
+mod mp4;
 mod mpeg;
 mod other;
 mod region;
@@ -27,9 +28,10 @@ mod vorbis_comment;
 
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use mp4::Mp4Structure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
-pub const PROBE_VERSION: u32 = 2;
+pub const PROBE_VERSION: u32 = 3;
 
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
 pub const SYNTHESIZER_VERSION: u32 = 2;
@@ -110,7 +112,7 @@ impl Format {
 
     /// Whether files of this format can be served with fresh metadata; the others are served as they are.
     pub fn has_synthesizer(self) -> bool {
-        matches!(self, Self::Flac | Self::Mp3)
+        matches!(self, Self::Flac | Self::Mp3 | Self::Mp4)
     }
 
     /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
@@ -395,6 +397,8 @@ pub enum Structure {
     Flac(FlacStructure),
     /// An MPEG audio file whose metadata can be written anew.
     Mp3(Mp3Structure),
+    /// An MP4 file whose metadata can be written anew.
+    Mp4(Mp4Structure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -559,6 +563,7 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
     let parsed = match format {
         Format::Flac => flac::probe(fetched, &sniffed),
         Format::Mp3 => mp3::probe(fetched, &sniffed),
+        Format::Mp4 => mp4::probe(fetched, &sniffed),
         _ => other::probe(fetched, &sniffed),
     };
     let mut probe = match parsed {
@@ -585,6 +590,7 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::AsIs => Ok(Layout::whole_file(desired.backing_len)),
         Structure::Flac(structure) => flac::synthesize(structure, desired),
         Structure::Mp3(structure) => mp3::synthesize(structure, desired),
+        Structure::Mp4(structure) => mp4::synthesize(structure, desired),
     }
 }
 

@@ -104,7 +104,6 @@ fn true_audio(fetched: &Fetched, sniffed: &Sniffed) -> Result<AudioProperties, S
 /// Which of lofty's readers a file is for; `None` where it has none.
 fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
     Ok(match sniffed.format {
-        Format::Mp4 => Some(FileType::Mp4),
         Format::Wav => Some(FileType::Wav),
         Format::Aiff => Some(FileType::Aiff),
         Format::Adts => Some(FileType::Aac),
@@ -130,7 +129,7 @@ fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, S
                 None
             }
         }
-        Format::Flac | Format::Mp3 | Format::TrueAudio | Format::Unrecognised => None,
+        Format::Flac | Format::Mp3 | Format::Mp4 | Format::TrueAudio | Format::Unrecognised => None,
     })
 }
 

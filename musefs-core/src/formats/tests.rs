@@ -10,6 +10,7 @@ mod build;
 mod damage;
 mod flac;
 mod mp3;
+mod mp4;
 mod others;
 
 use build::FlacBuilder;
