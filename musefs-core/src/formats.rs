@@ -21,6 +21,7 @@ mod chunks;
 mod flac;
 mod id3v2;
 mod mp3;
+mod mp4;
 mod mpeg;
 mod originals;
 mod other;
@@ -39,6 +40,7 @@ pub use aiff::AiffStructure;
 pub use ape_tagged::ApeTaggedStructure;
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use mp4::Mp4Structure;
 pub use properties::properties;
 pub use table::{Description, KeyNames, Loss, is_audio_extension, key_names};
 pub use wav::WavStructure;
@@ -338,6 +340,8 @@ pub enum Structure {
     ApeTagged(ApeTaggedStructure),
     /// An ADTS file whose metadata can be written anew.
     Adts(AdtsStructure),
+    /// An MP4 file whose metadata can be written anew.
+    Mp4(Mp4Structure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -508,6 +512,7 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
             ape_tagged::probe(fetched, &sniffed)
         }
         Format::Adts => adts::probe(fetched, &sniffed),
+        Format::Mp4 => mp4::probe(fetched, &sniffed),
         _ => other::probe(fetched, &sniffed),
     };
     let mut probe = match parsed {
@@ -538,6 +543,7 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::Aiff(structure) => aiff::synthesize(structure, desired),
         Structure::ApeTagged(structure) => ape_tagged::synthesize(structure, desired),
         Structure::Adts(structure) => adts::synthesize(structure, desired),
+        Structure::Mp4(structure) => mp4::synthesize(structure, desired),
     }
 }
 

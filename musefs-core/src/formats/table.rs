@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::vocabulary::{self, Family};
-use super::{Format, adts, aiff, ape_tagged, flac, mp3, wav};
+use super::{Format, adts, aiff, ape_tagged, flac, mp3, mp4, wav};
 
 /// What is said of one format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,7 +82,7 @@ impl Format {
         match self {
             Self::Flac => &flac::DESCRIPTION,
             Self::Mp3 => &mp3::DESCRIPTION,
-            Self::Mp4 => &MP4,
+            Self::Mp4 => &mp4::DESCRIPTION,
             Self::Ogg => &OGG,
             Self::Wav => &wav::DESCRIPTION,
             Self::Aiff => &aiff::DESCRIPTION,
@@ -133,18 +133,6 @@ pub fn is_audio_extension(extension: &[u8]) -> bool {
 
 /// The sound of a file that is served as it is.
 const WHOLE_FILE: &str = "the whole file, as it is";
-
-const MP4: Description = Description {
-    name: "mp4",
-    title: "MP4",
-    extensions: &["m4a", "m4b", "m4r", "mp4"],
-    read: &["iTunes item list"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &[],
-    losses: &[],
-};
 
 const OGG: Description = Description {
     name: "ogg",
