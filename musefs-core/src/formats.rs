@@ -17,6 +17,7 @@ mod flac;
 mod id3v2;
 mod mp3;
 mod mpeg;
+mod ogg;
 mod other;
 mod region;
 mod sniff;
@@ -27,12 +28,13 @@ mod vorbis_comment;
 
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use ogg::OggStructure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
-pub const PROBE_VERSION: u32 = 2;
+pub const PROBE_VERSION: u32 = 3;
 
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
-pub const SYNTHESIZER_VERSION: u32 = 2;
+pub const SYNTHESIZER_VERSION: u32 = 3;
 
 /// The keys of the shared vocabulary: what tags are called that the formats have a common name for.
 pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {
@@ -110,7 +112,7 @@ impl Format {
 
     /// Whether files of this format can be served with fresh metadata; the others are served as they are.
     pub fn has_synthesizer(self) -> bool {
-        matches!(self, Self::Flac | Self::Mp3)
+        matches!(self, Self::Flac | Self::Mp3 | Self::Ogg)
     }
 
     /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
@@ -198,7 +200,8 @@ pub struct Tag {
 /// Where the bytes of a picture or of an opaque item lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In the backing file, untouched.
+    /// In the backing file, untouched. In Ogg that is the form in which the file stores them: page headers may be in
+    /// between, and a picture is the base64 text of a comment.
     Backing(ByteRange),
     /// In the store, because somebody put it there.
     Blob {
@@ -210,7 +213,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Length in bytes.
+    /// Length in bytes as stored.
     pub fn len(&self) -> u64 {
         match self {
             Self::Backing(range) => range.len,
@@ -395,6 +398,8 @@ pub enum Structure {
     Flac(FlacStructure),
     /// An MPEG audio file whose metadata can be written anew.
     Mp3(Mp3Structure),
+    /// An Ogg file whose headers can be written anew.
+    Ogg(OggStructure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -559,6 +564,7 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
     let parsed = match format {
         Format::Flac => flac::probe(fetched, &sniffed),
         Format::Mp3 => mp3::probe(fetched, &sniffed),
+        Format::Ogg => ogg::probe(fetched, &sniffed),
         _ => other::probe(fetched, &sniffed),
     };
     let mut probe = match parsed {
@@ -585,6 +591,7 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::AsIs => Ok(Layout::whole_file(desired.backing_len)),
         Structure::Flac(structure) => flac::synthesize(structure, desired),
         Structure::Mp3(structure) => mp3::synthesize(structure, desired),
+        Structure::Ogg(structure) => ogg::synthesize(structure, desired),
     }
 }
 

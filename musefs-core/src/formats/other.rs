@@ -39,7 +39,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
             ape_tagged(fetched, sniffed, &mut probe)?;
         }
         _ => {
-            let Some(file_type) = file_type(fetched, sniffed)? else {
+            let Some(file_type) = file_type(sniffed) else {
                 probe.warnings.push(Warning::BadField {
                     field: sniffed.format.as_str().to_owned(),
                     reason: "the tags of this codec are not read".to_owned(),
@@ -53,7 +53,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
     }
     if sniffed.format == Format::TrueAudio {
         probe.properties = true_audio(fetched, sniffed)?;
-    } else if let Some(file_type) = file_type(fetched, sniffed)?
+    } else if let Some(file_type) = file_type(sniffed)
         && let Some(file) = with_lofty(fetched, file_type, options(false))?
     {
         probe.properties = properties(&file);
@@ -102,8 +102,8 @@ fn true_audio(fetched: &Fetched, sniffed: &Sniffed) -> Result<AudioProperties, S
 }
 
 /// Which of lofty's readers a file is for; `None` where it has none.
-fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
-    Ok(match sniffed.format {
+fn file_type(sniffed: &Sniffed) -> Option<FileType> {
+    match sniffed.format {
         Format::Mp4 => Some(FileType::Mp4),
         Format::Wav => Some(FileType::Wav),
         Format::Aiff => Some(FileType::Aiff),
@@ -111,27 +111,8 @@ fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, S
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
-        Format::Ogg => {
-            // The first packet of the first page names the codec (RFC 3533 section 6; RFC 7845 section 5.1).
-            let left = fetched.file_len() - sniffed.start;
-            let head = fetched.get(
-                sniffed.start,
-                usize::try_from(left.min(300)).expect("bounded"),
-            )?;
-            let segments = usize::from(head.get(26).copied().unwrap_or_default());
-            let packet = head.get(27 + segments..).unwrap_or_default();
-            if packet.starts_with(b"OpusHead") {
-                Some(FileType::Opus)
-            } else if packet.starts_with(b"\x01vorbis") {
-                Some(FileType::Vorbis)
-            } else if packet.starts_with(b"Speex   ") {
-                Some(FileType::Speex)
-            } else {
-                None
-            }
-        }
-        Format::Flac | Format::Mp3 | Format::TrueAudio | Format::Unrecognised => None,
-    })
+        Format::Flac | Format::Mp3 | Format::Ogg | Format::TrueAudio | Format::Unrecognised => None,
+    }
 }
 
 /// Tags in one pass, properties in another: the properties fail for files whose tags can be read.

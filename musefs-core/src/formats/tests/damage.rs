@@ -1,6 +1,7 @@
 //! No damage makes a probe panic, go on for ever, or read more than there is.
 
 use super::build::{FlacBuilder, ape, frame, id3v1, mpeg_frames, tag as id3v2_tag, unsynchronised};
+use super::ogg_build::{KINDS, OggBuilder};
 use super::*;
 
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -29,12 +30,22 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     };
     let behind = [ape(&[("Year", b"2001", 0), ("Blob", b"\0", 2)]), id3v1("t")].concat();
     let mp3 = |tag: Vec<u8>| [tag, mpeg_frames(), behind.clone()].concat();
-    vec![
+    let ogg = KINDS.map(|kind| {
+        let mut builder = OggBuilder::new(kind)
+            .comment("TITLE=One")
+            .comment("TRACKNUMBER=1/2")
+            .picture(3, "image/png", "d", &[7; 100]);
+        builder.sounds = vec![build::sound(40); 2];
+        ("ogg", builder.segments(2).build())
+    });
+    let mut samples = vec![
         ("flac", flac),
         ("mp3", mp3(id3v2_tag(4, 0, &body(4)))),
         ("mp3", mp3(id3v2_tag(3, 0x80, &unsynchronised(&body(3))))),
         ("mp3", mp3(id3v2_tag(3, 0, &body(3)))),
-    ]
+    ];
+    samples.extend(ogg);
+    samples
 }
 
 /// Probes, and lays out what came of it; the layout's total must be readable from what is there.
