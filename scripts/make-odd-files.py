@@ -301,8 +301,16 @@ def page(sequence, kind, granule, *packets, serial=7, broken=False, lacing=None)
 
 OPUS_HEAD = b"OpusHead\x01\x02" + struct.pack("<HIHB", 312, 48_000, 0, 0)
 OPUS_TAGS = b"OpusTags" + comments(b"TITLE=Title")
+OPUS_LONG = b"OpusTags" + comments(b"TITLE=Title", b"COMMENT=" + b"x" * 300)
 OPUS_SOUND = page(2, 4, 48_000, pattern(120))
 odd("broken_crc.opus", page(0, 2, 0, OPUS_HEAD), page(1, 0, 0, OPUS_TAGS, broken=True), OPUS_SOUND)
+odd(
+    "two_pages_of_comments.opus",
+    page(0, 2, 0, OPUS_HEAD),
+    page(1, 0, -1, OPUS_LONG[:255], lacing=b"\xff"),
+    page(2, 1, 0, OPUS_LONG[255:]),
+    page(3, 4, 48_000, pattern(120)),
+)
 odd("no_comments.opus", page(0, 2, 0, OPUS_HEAD))
 odd("lacing_lies.opus", page(0, 2, 0, OPUS_HEAD), page(1, 0, 0, OPUS_TAGS, lacing=b"\xff" * 255), OPUS_SOUND)
 odd("comment_count_lies.opus", page(0, 2, 0, OPUS_HEAD), page(1, 0, 0, b"OpusTags" + comments(count=0xFFFFFFFF)), OPUS_SOUND)

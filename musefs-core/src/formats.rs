@@ -23,8 +23,8 @@ mod id3v2;
 mod mp3;
 mod mp4;
 mod mpeg;
+mod ogg;
 mod originals;
-mod other;
 mod properties;
 mod region;
 mod sniff;
@@ -41,6 +41,7 @@ pub use ape_tagged::ApeTaggedStructure;
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
 pub use mp4::Mp4Structure;
+pub use ogg::OggStructure;
 pub use properties::properties;
 pub use table::{Description, KeyNames, Loss, is_audio_extension, key_names};
 pub use wav::WavStructure;
@@ -135,7 +136,8 @@ pub struct Tag {
 /// Where the bytes of a picture or of an opaque item lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In the backing file, untouched.
+    /// In the backing file, untouched. In Ogg that is the form in which the file stores them: page headers may be in
+    /// between, and a picture is the base64 text of a comment.
     Backing(ByteRange),
     /// In the store, because somebody put it there.
     Blob {
@@ -147,7 +149,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Length in bytes.
+    /// Length in bytes as stored.
     pub fn len(&self) -> u64 {
         match self {
             Self::Backing(range) => range.len,
@@ -342,6 +344,8 @@ pub enum Structure {
     Adts(AdtsStructure),
     /// An MP4 file whose metadata can be written anew.
     Mp4(Mp4Structure),
+    /// An Ogg file whose headers can be written anew.
+    Ogg(OggStructure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -513,7 +517,8 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
         }
         Format::Adts => adts::probe(fetched, &sniffed),
         Format::Mp4 => mp4::probe(fetched, &sniffed),
-        _ => other::probe(fetched, &sniffed),
+        Format::Ogg => ogg::probe(fetched, &sniffed),
+        Format::Unrecognised => Err(Stop::Broken(Failure::Unrecognised)),
     };
     let mut probe = match parsed {
         Ok(probe) => probe,
@@ -544,6 +549,7 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::ApeTagged(structure) => ape_tagged::synthesize(structure, desired),
         Structure::Adts(structure) => adts::synthesize(structure, desired),
         Structure::Mp4(structure) => mp4::synthesize(structure, desired),
+        Structure::Ogg(structure) => ogg::synthesize(structure, desired),
     }
 }
 

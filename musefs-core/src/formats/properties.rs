@@ -1,10 +1,8 @@
 //! The sound of formats whose own probe does not tell it: how long, at which rate, on how many channels.
 //!
 //! A pass of its own, after the probe and without it: whatever goes wrong here costs a file these numbers and nothing else.
-//! lofty reads most of them, over a cursor that stops when it comes to bytes which were not fetched; it is told the format by
+//! lofty reads them, over a cursor that stops when it comes to bytes which were not fetched; it is told the format by
 //! our own look at the content, and neither its panics nor its allocations go past this module.
-
-mod ogg;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -13,11 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile};
 
-use super::sniff::{self, Sniffed};
+use super::sniff;
 use super::{AudioProperties, ByteRange, Failure, Fetched, Format, Stop, trailer};
 
 /// The most that lofty may allocate for one item, in bytes.
-const ALLOCATION_BYTES_MAX: usize = 16 << 20;
+const ALLOCATION_BYTES_MAX: usize = 1 << 20;
 
 /// The least that is asked for at a time, in bytes.
 const REQUEST_BYTES_MIN: u64 = 4096;
@@ -35,10 +33,7 @@ const BULK_READ_BYTES_MIN: usize = 128 << 10;
 /// `NeedMore` under the rules of [`super::probe`]; `Broken` when the file does not tell in a way that is understood.
 pub fn properties(fetched: &Fetched, extension: Option<&str>) -> Result<AudioProperties, Stop> {
     let sniffed = sniff::sniff(fetched, extension)?;
-    if sniffed.format == Format::Ogg {
-        return ogg::properties(fetched, sniffed.start);
-    }
-    let file_type = file_type(fetched, &sniffed)?.ok_or(Stop::Broken(Failure::Unsupported))?;
+    let file_type = file_type(sniffed.format).ok_or(Stop::Broken(Failure::Unsupported))?;
     let options = ParseOptions::new()
         .read_tags(false)
         .read_cover_art(false)
@@ -54,9 +49,9 @@ pub fn properties(fetched: &Fetched, extension: Option<&str>) -> Result<AudioPro
     Ok(of_lofty(&file))
 }
 
-/// Which of lofty's readers a file is for; `None` where it has none.
-pub(super) fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
-    Ok(match sniffed.format {
+/// Which of lofty's readers a file is for; `None` where it has none, or our own walk tells all that there is.
+fn file_type(format: Format) -> Option<FileType> {
+    match format {
         Format::Mp4 => Some(FileType::Mp4),
         Format::Wav => Some(FileType::Wav),
         Format::Aiff => Some(FileType::Aiff),
@@ -64,34 +59,15 @@ pub(super) fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<F
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
-        Format::Ogg => {
-            // The first packet of the first page names the codec (RFC 3533 section 6; RFC 7845 section 5.1).
-            let left = fetched.file_len() - sniffed.start;
-            let head = fetched.get(
-                sniffed.start,
-                usize::try_from(left.min(300)).expect("bounded"),
-            )?;
-            let segments = usize::from(head.get(26).copied().unwrap_or_default());
-            let packet = head.get(27 + segments..).unwrap_or_default();
-            if packet.starts_with(b"OpusHead") {
-                Some(FileType::Opus)
-            } else if packet.starts_with(b"\x01vorbis") {
-                Some(FileType::Vorbis)
-            } else if packet.starts_with(b"Speex   ") {
-                Some(FileType::Speex)
-            } else {
-                None
-            }
-        }
-        Format::Flac | Format::Mp3 | Format::TrueAudio | Format::Unrecognised => None,
-    })
+        Format::Flac | Format::Mp3 | Format::Ogg | Format::TrueAudio | Format::Unrecognised => None,
+    }
 }
 
 /// What lofty makes of a part of a file, `None` when it gives up or panics.
 ///
 /// # Errors
 /// `NeedMore`.
-pub(super) fn with_lofty(
+fn with_lofty(
     fetched: &Fetched,
     part: ByteRange,
     file_type: FileType,

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::vocabulary::{self, Family};
-use super::{Format, adts, aiff, ape_tagged, flac, mp3, mp4, wav};
+use super::{Format, adts, aiff, ape_tagged, flac, mp3, mp4, ogg, wav};
 
 /// What is said of one format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,7 +83,7 @@ impl Format {
             Self::Flac => &flac::DESCRIPTION,
             Self::Mp3 => &mp3::DESCRIPTION,
             Self::Mp4 => &mp4::DESCRIPTION,
-            Self::Ogg => &OGG,
+            Self::Ogg => &ogg::DESCRIPTION,
             Self::Wav => &wav::DESCRIPTION,
             Self::Aiff => &aiff::DESCRIPTION,
             Self::Ape => &ape_tagged::DESCRIPTION,
@@ -131,21 +131,6 @@ pub fn is_audio_extension(extension: &[u8]) -> bool {
     Format::of_extension(extension).is_some()
 }
 
-/// The sound of a file that is served as it is.
-const WHOLE_FILE: &str = "the whole file, as it is";
-
-const OGG: Description = Description {
-    name: "ogg",
-    title: "Ogg (Vorbis, Opus, FLAC, Speex)",
-    extensions: &["ogg", "oga", "opus", "spx"],
-    read: &["Vorbis comments"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &["FLAC in Ogg: its tags are not read"],
-    losses: &[],
-};
-
 const WAVPACK: Description = Description {
     name: "wavpack",
     title: "WavPack",
@@ -167,7 +152,7 @@ const UNRECOGNISED: Description = Description {
     read: &[],
     kept: &[],
     written: &[],
-    audio: WHOLE_FILE,
+    audio: "the whole file, as it is",
     left_alone: &["files whose content nothing here recognises, whatever their extension"],
     losses: &[],
 };
