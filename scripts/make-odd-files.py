@@ -72,9 +72,9 @@ def id3v1(title):
     return b"TAG" + title.ljust(30, b"\0") + bytes(94) + b"\x11"
 
 
-def apev2(*items, count=None):
-    body = b"".join(le32(len(value)) + le32(flags) + key + b"\0" + value for key, value, flags in items)
-    numbers = (2000, len(body) + 32, len(items) if count is None else count, 0, 0, 0)
+def apev2(*items, count=None, flags=0):
+    body = b"".join(le32(len(value)) + le32(kind) + key + b"\0" + value for key, value, kind in items)
+    numbers = (2000, len(body) + 32, len(items) if count is None else count, flags, 0, 0)
     return body + b"APETAGEX" + struct.pack("<6I", *numbers)
 
 
@@ -222,6 +222,7 @@ odd("data_length_zero.wav", riff(FORMAT, INFO, chunk(b"data", SOUND, length=0)))
 odd("info_length_lies.wav", riff(FORMAT, chunk(b"LIST", b"INFO" + chunk(b"INAM", b"Title\0", length=0xFFFFFFFF)), chunk(b"data", SOUND)))
 odd("odd_chunk_without_padding.wav", riff(FORMAT, b"junk" + le32(3) + b"abc", INFO, chunk(b"data", SOUND)))
 odd("no_data.wav", riff(FORMAT, INFO))
+odd("positional_frames.wav", riff(FORMAT, chunk(b"id3 ", id3v2(4, TITLE + frame(4, b"SEEK", be32(1000)))), chunk(b"data", SOUND)))
 odd("tags_behind_data.wav", riff(FORMAT, chunk(b"data", SOUND), INFO, chunk(b"id3 ", id3v2(4, TITLE))))
 odd("bits_of_nothing.wav", riff(b"fmt " + le32(16) + bytes(16), chunk(b"data", SOUND)))
 ds64 = struct.pack("<QQQI", 4 + 36 + 24 + 8 + 400, 400, 200, 0)
@@ -240,6 +241,7 @@ def iff_chunk(name, body, length=None):
 COMMON = iff_chunk(b"COMM", struct.pack(">HIH", 1, 200, 16) + b"\x40\x0b\xfa\0\0\0\0\0\0\0")
 odd("form_length_lies.aiff", iff(COMMON, iff_chunk(b"NAME", b"Title"), iff_chunk(b"SSND", bytes(8) + SOUND), length=0xFFFFFFFF))
 odd("chunk_length_lies.aiff", iff(COMMON, iff_chunk(b"ID3 ", id3v2(4, TITLE), length=0x7FFFFFFF), iff_chunk(b"SSND", bytes(8) + SOUND)))
+odd("positional_frames.aiff", iff(COMMON, iff_chunk(b"SSND", bytes(8) + SOUND), iff_chunk(b"ID3 ", id3v2(4, TITLE + frame(4, b"SEEK", be32(1000))))))
 odd("no_sound.aiff", iff(COMMON))
 
 # --- MP4 -----------------------------------------------------------------------------------------------------------------
@@ -299,8 +301,16 @@ def page(sequence, kind, granule, *packets, serial=7, broken=False, lacing=None)
 
 OPUS_HEAD = b"OpusHead\x01\x02" + struct.pack("<HIHB", 312, 48_000, 0, 0)
 OPUS_TAGS = b"OpusTags" + comments(b"TITLE=Title")
+OPUS_LONG = b"OpusTags" + comments(b"TITLE=Title", b"COMMENT=" + b"x" * 300)
 OPUS_SOUND = page(2, 4, 48_000, pattern(120))
 odd("broken_crc.opus", page(0, 2, 0, OPUS_HEAD), page(1, 0, 0, OPUS_TAGS, broken=True), OPUS_SOUND)
+odd(
+    "two_pages_of_comments.opus",
+    page(0, 2, 0, OPUS_HEAD),
+    page(1, 0, -1, OPUS_LONG[:255], lacing=b"\xff"),
+    page(2, 1, 0, OPUS_LONG[255:]),
+    page(3, 4, 48_000, pattern(120)),
+)
 odd("no_comments.opus", page(0, 2, 0, OPUS_HEAD))
 odd("lacing_lies.opus", page(0, 2, 0, OPUS_HEAD), page(1, 0, 0, OPUS_TAGS, lacing=b"\xff" * 255), OPUS_SOUND)
 odd("comment_count_lies.opus", page(0, 2, 0, OPUS_HEAD), page(1, 0, 0, b"OpusTags" + comments(count=0xFFFFFFFF)), OPUS_SOUND)
@@ -316,9 +326,13 @@ odd("no_header.ape", b"MAC ", pattern(8), apev2((b"Title", b"Title", 0)))
 odd("count_lies.mpc", b"MPCK", pattern(100), apev2((b"Title", b"Title", 0), count=0xFFFFFFFF))
 odd("tag_size_lies.wv", b"wvpk", pattern(100), b"APETAGEX", struct.pack("<6I", 2000, 0xFFFFFFFF, 1, 0, 0, 0))
 odd("item_size_lies.ape", b"MAC ", pattern(100), le32(0xFFFFFFFF) + le32(0) + b"Title\0x" + b"APETAGEX", struct.pack("<6I", 2000, 47, 1, 0, 0, 0))
+odd("header_flag_lies.mpc", b"MPCK", pattern(100), apev2((b"Title", b"Title", 0), flags=0x80000000))
+odd("id3v2_private.mpc", id3v2(4, TITLE + PRIVATE), b"MPCK", pattern(100), apev2((b"Title", b"Other", 0)))
+odd("positional_frames.tta", id3v2(4, TITLE + frame(4, b"SEEK", be32(1000))), b"TTA1", struct.pack("<HHHII", 1, 2, 16, 44_100, 44_100), bytes(20))
 odd("second_version.tta", b"TTA2", pattern(30), apev2((b"Title", b"Title", 0)))
 ADTS_FRAME = b"\xff\xf1\x50\x80" + bytes([(17 >> 3) & 0xFF, (17 & 7) << 5 | 0x1F, 0xFC]) + bytes(10)
 odd("cut_in_a_frame.aac", ADTS_FRAME * 3 + ADTS_FRAME[:9])
+odd("positional_frames.aac", id3v2(4, TITLE + frame(4, b"SEEK", be32(1000))), ADTS_FRAME * 4)
 odd("id3v2.aac", id3v2(4, TITLE), ADTS_FRAME * 4)
 odd("unknown.dsf", b"DSD ", pattern(80))
 odd("zeros.wma", bytes(300))

@@ -11,13 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::{BlobId, Layout, LayoutError};
 
+mod adts;
+mod aiff;
+mod ape_tagged;
 mod apev2;
 mod assembly;
+mod chunk_tags;
+mod chunks;
 mod flac;
 mod id3v2;
 mod mp3;
+mod mp4;
 mod mpeg;
-mod other;
+mod ogg;
+mod originals;
 mod properties;
 mod region;
 mod sniff;
@@ -26,17 +33,24 @@ mod text;
 mod trailer;
 mod vocabulary;
 mod vorbis_comment;
+mod wav;
 
+pub use adts::AdtsStructure;
+pub use aiff::AiffStructure;
+pub use ape_tagged::ApeTaggedStructure;
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use mp4::Mp4Structure;
+pub use ogg::OggStructure;
 pub use properties::properties;
 pub use table::{Description, KeyNames, Loss, is_audio_extension, key_names};
+pub use wav::WavStructure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
-pub const PROBE_VERSION: u32 = 2;
+pub const PROBE_VERSION: u32 = 3;
 
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
-pub const SYNTHESIZER_VERSION: u32 = 2;
+pub const SYNTHESIZER_VERSION: u32 = 3;
 
 /// The keys of the shared vocabulary: what tags are called that the formats have a common name for.
 pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {
@@ -122,7 +136,8 @@ pub struct Tag {
 /// Where the bytes of a picture or of an opaque item lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In the backing file, untouched.
+    /// In the backing file, untouched. In Ogg that is the form in which the file stores them: page headers may be in
+    /// between, and a picture is the base64 text of a comment.
     Backing(ByteRange),
     /// In the store, because somebody put it there.
     Blob {
@@ -134,7 +149,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Length in bytes.
+    /// Length in bytes as stored.
     pub fn len(&self) -> u64 {
         match self {
             Self::Backing(range) => range.len,
@@ -319,6 +334,18 @@ pub enum Structure {
     Flac(FlacStructure),
     /// An MPEG audio file whose metadata can be written anew.
     Mp3(Mp3Structure),
+    /// A WAVE file whose metadata can be written anew.
+    Wav(WavStructure),
+    /// An AIFF file whose metadata can be written anew.
+    Aiff(AiffStructure),
+    /// A file with `APEv2` behind its sound whose metadata can be written anew.
+    ApeTagged(ApeTaggedStructure),
+    /// An ADTS file whose metadata can be written anew.
+    Adts(AdtsStructure),
+    /// An MP4 file whose metadata can be written anew.
+    Mp4(Mp4Structure),
+    /// An Ogg file whose headers can be written anew.
+    Ogg(OggStructure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -483,7 +510,15 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
     let parsed = match format {
         Format::Flac => flac::probe(fetched, &sniffed),
         Format::Mp3 => mp3::probe(fetched, &sniffed),
-        _ => other::probe(fetched, &sniffed),
+        Format::Wav => wav::probe(fetched, &sniffed),
+        Format::Aiff => aiff::probe(fetched, &sniffed),
+        Format::Ape | Format::WavPack | Format::Musepack | Format::TrueAudio => {
+            ape_tagged::probe(fetched, &sniffed)
+        }
+        Format::Adts => adts::probe(fetched, &sniffed),
+        Format::Mp4 => mp4::probe(fetched, &sniffed),
+        Format::Ogg => ogg::probe(fetched, &sniffed),
+        Format::Unrecognised => Err(Stop::Broken(Failure::Unrecognised)),
     };
     let mut probe = match parsed {
         Ok(probe) => probe,
@@ -509,6 +544,12 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::AsIs => Ok(Layout::whole_file(desired.backing_len)),
         Structure::Flac(structure) => flac::synthesize(structure, desired),
         Structure::Mp3(structure) => mp3::synthesize(structure, desired),
+        Structure::Wav(structure) => wav::synthesize(structure, desired),
+        Structure::Aiff(structure) => aiff::synthesize(structure, desired),
+        Structure::ApeTagged(structure) => ape_tagged::synthesize(structure, desired),
+        Structure::Adts(structure) => adts::synthesize(structure, desired),
+        Structure::Mp4(structure) => mp4::synthesize(structure, desired),
+        Structure::Ogg(structure) => ogg::synthesize(structure, desired),
     }
 }
 

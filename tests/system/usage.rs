@@ -3,6 +3,7 @@
 use crate::support::library::Library;
 use crate::support::mount::Mount;
 use crate::support::process::{Outcome, musefs, run};
+use crate::support::python::script;
 
 #[track_caller]
 fn mount_with(arguments: &[&str]) -> Outcome {
@@ -100,4 +101,19 @@ fn a_metrics_label_that_would_stand_twice_is_refused() {
             outcome.stderr
         );
     }
+}
+
+#[test]
+fn formats_are_told_to_people_and_to_programs() {
+    let told = run(&mut musefs(["formats"])).done().text();
+    assert!(told.contains("FLAC  .flac\n"), "{told}");
+    let page = run(&mut musefs(["formats", "--markdown"])).done().text();
+    assert!(page.contains("| `title` | `TITLE` | `TIT2` |"), "{page}");
+    let json = run(&mut musefs(["formats", "--json"])).done().text();
+    let names = "import json, sys; print([format['name'] for format in json.loads(sys.argv[1])['formats']][:2])";
+    assert_eq!(script(names, [json]).done().text(), "['flac', 'mp3']\n");
+    assert_eq!(
+        run(&mut musefs(["formats", "--json", "--markdown"])).code,
+        Some(64)
+    );
 }

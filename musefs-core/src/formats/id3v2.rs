@@ -17,12 +17,14 @@ mod chapters;
 mod decode;
 mod frame;
 mod genre;
+mod merge;
 mod write;
 
 use body::Body;
 use decode::Content;
 use frame::Frame;
-pub(super) use write::write;
+pub(super) use merge::read_all;
+pub(super) use write::{write, write_any};
 
 /// Length of a tag's header in bytes; a footer is as long.
 pub(super) const HEADER_BYTES: u64 = 10;

@@ -1,10 +1,8 @@
 //! The sound of formats whose own probe does not tell it: how long, at which rate, on how many channels.
 //!
 //! A pass of its own, after the probe and without it: whatever goes wrong here costs a file these numbers and nothing else.
-//! lofty reads most of them, over a cursor that stops when it comes to bytes which were not fetched; it is told the format by
+//! lofty reads them, over a cursor that stops when it comes to bytes which were not fetched; it is told the format by
 //! our own look at the content, and neither its panics nor its allocations go past this module.
-
-mod ogg;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -13,11 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lofty::config::{GlobalOptions, ParseOptions, apply_global_options};
 use lofty::file::{AudioFile, FileType, TaggedFile};
 
-use super::sniff::{self, Sniffed};
-use super::{AudioProperties, Failure, Fetched, Format, Stop};
+use super::sniff;
+use super::{AudioProperties, ByteRange, Failure, Fetched, Format, Stop, trailer};
 
 /// The most that lofty may allocate for one item, in bytes.
-const ALLOCATION_BYTES_MAX: usize = 16 << 20;
+const ALLOCATION_BYTES_MAX: usize = 1 << 20;
 
 /// The least that is asked for at a time, in bytes.
 const REQUEST_BYTES_MIN: u64 = 4096;
@@ -35,43 +33,25 @@ const BULK_READ_BYTES_MIN: usize = 128 << 10;
 /// `NeedMore` under the rules of [`super::probe`]; `Broken` when the file does not tell in a way that is understood.
 pub fn properties(fetched: &Fetched, extension: Option<&str>) -> Result<AudioProperties, Stop> {
     let sniffed = sniff::sniff(fetched, extension)?;
-    match sniffed.format {
-        Format::TrueAudio => return true_audio(fetched, &sniffed),
-        Format::Ogg => return ogg::properties(fetched, sniffed.start),
-        _ => {}
-    }
-    let file_type = file_type(fetched, &sniffed)?.ok_or(Stop::Broken(Failure::Unsupported))?;
+    let file_type = file_type(sniffed.format).ok_or(Stop::Broken(Failure::Unsupported))?;
     let options = ParseOptions::new()
         .read_tags(false)
         .read_cover_art(false)
         .read_properties(true);
-    let file = with_lofty(fetched, sniffed.start, file_type, options)?
-        .ok_or(Stop::Broken(Failure::Malformed))?;
+    // Tags around the sound are none of its business, and some of its readers stumble over them.
+    let end = trailer::find(fetched, sniffed.start)?.audio_end;
+    let sound = ByteRange {
+        offset: sniffed.start,
+        len: end - sniffed.start,
+    };
+    let file =
+        with_lofty(fetched, sound, file_type, options)?.ok_or(Stop::Broken(Failure::Malformed))?;
     Ok(of_lofty(&file))
 }
 
-/// The TTA1 header: format, channels, bits (16 bits each), sample rate and samples (32 bits each), little endian.
-fn true_audio(fetched: &Fetched, sniffed: &Sniffed) -> Result<AudioProperties, Stop> {
-    let bytes = fetched.get(sniffed.start, 22)?;
-    if !bytes.starts_with(b"TTA1") {
-        return Err(Stop::Broken(Failure::Unsupported));
-    }
-    let short = |at: usize| u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let long = |at: usize| short(at) | short(at + 2) << 16;
-    let rate = Some(long(10)).filter(|&rate| rate > 0);
-    let duration_ms = rate.map(|rate| u64::from(long(14)) * 1000 / u64::from(rate));
-    Ok(AudioProperties {
-        duration_ms,
-        sample_rate_hz: rate,
-        channels: Some(short(6)),
-        bits_per_sample: Some(short(8)),
-        bitrate_bps: None,
-    })
-}
-
-/// Which of lofty's readers a file is for; `None` where it has none.
-pub(super) fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
-    Ok(match sniffed.format {
+/// Which of lofty's readers a file is for; `None` where it has none, or our own walk tells all that there is.
+fn file_type(format: Format) -> Option<FileType> {
+    match format {
         Format::Mp4 => Some(FileType::Mp4),
         Format::Wav => Some(FileType::Wav),
         Format::Aiff => Some(FileType::Aiff),
@@ -79,36 +59,17 @@ pub(super) fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<F
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
-        Format::Ogg => {
-            // The first packet of the first page names the codec (RFC 3533 section 6; RFC 7845 section 5.1).
-            let left = fetched.file_len() - sniffed.start;
-            let head = fetched.get(
-                sniffed.start,
-                usize::try_from(left.min(300)).expect("bounded"),
-            )?;
-            let segments = usize::from(head.get(26).copied().unwrap_or_default());
-            let packet = head.get(27 + segments..).unwrap_or_default();
-            if packet.starts_with(b"OpusHead") {
-                Some(FileType::Opus)
-            } else if packet.starts_with(b"\x01vorbis") {
-                Some(FileType::Vorbis)
-            } else if packet.starts_with(b"Speex   ") {
-                Some(FileType::Speex)
-            } else {
-                None
-            }
-        }
-        Format::Flac | Format::Mp3 | Format::TrueAudio | Format::Unrecognised => None,
-    })
+        Format::Flac | Format::Mp3 | Format::Ogg | Format::TrueAudio | Format::Unrecognised => None,
+    }
 }
 
-/// What lofty makes of a file from `start`, `None` when it gives up or panics.
+/// What lofty makes of a part of a file, `None` when it gives up or panics.
 ///
 /// # Errors
 /// `NeedMore`.
-pub(super) fn with_lofty(
+fn with_lofty(
     fetched: &Fetched,
-    start: u64,
+    part: ByteRange,
     file_type: FileType,
     options: ParseOptions,
 ) -> Result<Option<TaggedFile>, Stop> {
@@ -116,8 +77,8 @@ pub(super) fn with_lofty(
     apply_global_options(GlobalOptions::new().allocation_limit(ALLOCATION_BYTES_MAX));
     let mut cursor = Cursor {
         fetched,
-        start,
-        position: start,
+        part,
+        position: part.offset,
         missing: None,
     };
     let read = catch_unwind(AssertUnwindSafe(|| {
@@ -149,19 +110,19 @@ fn of_lofty(file: &TaggedFile) -> AudioProperties {
     }
 }
 
-/// The fetched bytes from `start` as a file of their own. A read of bytes that were not fetched fails, and what it wanted
+/// The fetched bytes of a part as a file of their own. A read of bytes that were not fetched fails, and what it wanted
 /// is remembered.
 struct Cursor<'a> {
     fetched: &'a Fetched,
-    start: u64,
-    /// In bytes from the start of the real file, like `start` and `missing`.
+    part: ByteRange,
+    /// In bytes from the start of the real file, like `missing`.
     position: u64,
     missing: Option<Range<u64>>,
 }
 
 impl Read for Cursor<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.fetched.file_len().saturating_sub(self.position);
+        let left = self.part.end().saturating_sub(self.position);
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         if self.missing.is_some() {
             return Err(io::Error::other("stopped at bytes that were not fetched"));
@@ -177,7 +138,7 @@ impl Read for Cursor<'_> {
                 let ahead = (self.fetched.bytes() / 4).min(AHEAD_BYTES_MAX);
                 let want = (len as u64).max(REQUEST_BYTES_MIN).max(ahead);
                 let end = self.position.saturating_add(want);
-                self.missing = Some(self.position..end.min(self.fetched.file_len()));
+                self.missing = Some(self.position..end.min(self.part.end()));
                 return Err(io::Error::other("bytes that were not fetched"));
             };
             buffer[..len].copy_from_slice(bytes);
@@ -190,18 +151,18 @@ impl Read for Cursor<'_> {
 impl Seek for Cursor<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
-            SeekFrom::Start(position) => self.start.checked_add(position),
+            SeekFrom::Start(position) => self.part.offset.checked_add(position),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.fetched.file_len().checked_add_signed(by),
+            SeekFrom::End(by) => self.part.end().checked_add_signed(by),
         };
         self.position = position
-            .filter(|&position| position >= self.start)
+            .filter(|&position| position >= self.part.offset)
             .ok_or_else(|| {
                 io::Error::new(
                     io::ErrorKind::InvalidInput,
                     "a seek out of the file's range",
                 )
             })?;
-        Ok(self.position - self.start)
+        Ok(self.position - self.part.offset)
     }
 }

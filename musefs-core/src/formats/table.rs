@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::vocabulary::{self, Family};
-use super::{Format, flac, mp3};
+use super::{Format, adts, aiff, ape_tagged, flac, mp3, mp4, ogg, wav};
 
 /// What is said of one format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,15 +82,15 @@ impl Format {
         match self {
             Self::Flac => &flac::DESCRIPTION,
             Self::Mp3 => &mp3::DESCRIPTION,
-            Self::Mp4 => &MP4,
-            Self::Ogg => &OGG,
-            Self::Wav => &WAV,
-            Self::Aiff => &AIFF,
-            Self::Ape => &APE,
+            Self::Mp4 => &mp4::DESCRIPTION,
+            Self::Ogg => &ogg::DESCRIPTION,
+            Self::Wav => &wav::DESCRIPTION,
+            Self::Aiff => &aiff::DESCRIPTION,
+            Self::Ape => &ape_tagged::DESCRIPTION,
             Self::WavPack => &WAVPACK,
             Self::Musepack => &MUSEPACK,
-            Self::TrueAudio => &TRUE_AUDIO,
-            Self::Adts => &ADTS,
+            Self::TrueAudio => &ape_tagged::TRUE_AUDIO,
+            Self::Adts => &adts::DESCRIPTION,
             Self::Unrecognised => &UNRECOGNISED,
         }
     }
@@ -131,103 +131,18 @@ pub fn is_audio_extension(extension: &[u8]) -> bool {
     Format::of_extension(extension).is_some()
 }
 
-/// The sound of a file that is served as it is.
-const WHOLE_FILE: &str = "the whole file, as it is";
-
-const MP4: Description = Description {
-    name: "mp4",
-    title: "MP4",
-    extensions: &["m4a", "m4b", "m4r", "mp4"],
-    read: &["iTunes item list"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &[],
-    losses: &[],
-};
-
-const OGG: Description = Description {
-    name: "ogg",
-    title: "Ogg (Vorbis, Opus, FLAC, Speex)",
-    extensions: &["ogg", "oga", "opus", "spx"],
-    read: &["Vorbis comments"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &["FLAC in Ogg: its tags are not read"],
-    losses: &[],
-};
-
-const WAV: Description = Description {
-    name: "wav",
-    title: "WAV (RIFF, RF64, BW64)",
-    extensions: &["wav", "wave", "bwf"],
-    read: &["ID3v2 chunk", "LIST/INFO chunk"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &[],
-    losses: &[],
-};
-
-const AIFF: Description = Description {
-    name: "aiff",
-    title: "AIFF and AIFF-C",
-    extensions: &["aiff", "aif", "aifc"],
-    read: &["ID3v2 chunk", "text chunks"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &[],
-    losses: &[],
-};
-
-const APE: Description = Description {
-    name: "ape",
-    title: "Monkey's Audio",
-    extensions: &["ape"],
-    read: APE_TAGGED,
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &[],
-    losses: &[],
-};
-
 const WAVPACK: Description = Description {
     name: "wavpack",
     title: "WavPack",
     extensions: &["wv"],
-    ..APE
+    ..ape_tagged::DESCRIPTION
 };
 
 const MUSEPACK: Description = Description {
     name: "musepack",
     title: "Musepack",
     extensions: &["mpc", "mp+"],
-    ..APE
-};
-
-const TRUE_AUDIO: Description = Description {
-    name: "trueaudio",
-    title: "True Audio",
-    extensions: &["tta"],
-    ..APE
-};
-
-/// What is read of files that have their tags at the end.
-const APE_TAGGED: &[&str] = &["APEv2", "ID3v2 in front where there is no APEv2", "ID3v1"];
-
-const ADTS: Description = Description {
-    name: "adts",
-    title: "AAC (ADTS)",
-    extensions: &["aac"],
-    read: &["ID3v2 in front"],
-    kept: &[],
-    written: &[],
-    audio: WHOLE_FILE,
-    left_alone: &[],
-    losses: &[],
+    ..ape_tagged::DESCRIPTION
 };
 
 const UNRECOGNISED: Description = Description {
@@ -237,7 +152,7 @@ const UNRECOGNISED: Description = Description {
     read: &[],
     kept: &[],
     written: &[],
-    audio: WHOLE_FILE,
+    audio: "the whole file, as it is",
     left_alone: &["files whose content nothing here recognises, whatever their extension"],
     losses: &[],
 };

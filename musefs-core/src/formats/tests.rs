@@ -6,23 +6,36 @@ use super::*;
 use crate::layout::derived::Origin;
 use crate::layout::{BlobKind, Layout, Piece};
 
+mod adts;
+mod aiff;
+mod ape_tagged;
 mod build;
+mod chunk_files;
 mod damage;
 mod flac;
 mod mp3;
+mod mp4;
 mod odd;
-mod others;
+mod ogg;
+mod ogg_build;
+mod wav;
 
 use build::FlacBuilder;
 
 /// Most requests that probing a small file may take.
 const ROUNDS_MAX: usize = 64;
 
-/// Asks a pass as a scan does: fetching what it asks for, rounded out to blocks of `block` bytes.
-fn ask<T>(bytes: &[u8], block: u64, pass: impl Fn(&Fetched) -> Result<T, Range<u64>>) -> (T, u64) {
+/// Asks a pass as a scan does: fetching what it asks for, rounded out to blocks of `block` bytes, with at most
+/// `rounds` requests.
+fn ask<T>(
+    bytes: &[u8],
+    block: u64,
+    rounds: usize,
+    pass: impl Fn(&Fetched) -> Result<T, Range<u64>>,
+) -> (T, u64) {
     let len = bytes.len() as u64;
     let mut fetched = Fetched::new(len);
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..rounds {
         match pass(&fetched) {
             Ok(given) => return (given, fetched.bytes()),
             Err(Range { start, end }) => {
@@ -38,7 +51,12 @@ fn ask<T>(bytes: &[u8], block: u64, pass: impl Fn(&Fetched) -> Result<T, Range<u
 }
 
 fn probe_by(bytes: &[u8], extension: Option<&str>, block: u64) -> (Probe, u64) {
-    ask(bytes, block, |fetched| probe(fetched, extension))
+    probe_within(bytes, extension, block, ROUNDS_MAX)
+}
+
+/// As [`probe_by`], with at most `rounds` requests.
+fn probe_within(bytes: &[u8], extension: Option<&str>, block: u64, rounds: usize) -> (Probe, u64) {
+    ask(bytes, block, rounds, |fetched| probe(fetched, extension))
 }
 
 /// What the pass for the sound says of a file.
@@ -48,7 +66,7 @@ fn sound_of(bytes: &[u8], extension: &str) -> Result<AudioProperties, Failure> {
         Err(Stop::NeedMore(range)) => Err(range),
         Err(Stop::Broken(failure)) => Ok(Err(failure)),
     };
-    ask(bytes, 4096, pass).0
+    ask(bytes, 4096, ROUNDS_MAX, pass).0
 }
 
 fn probed(bytes: &[u8], extension: &str) -> Probe {

@@ -191,6 +191,11 @@ fn damaged_mp4_is_survived() {
 }
 
 #[test]
+fn damaged_ogg_is_survived() {
+    survive(&["ogg", "opus"]);
+}
+
+#[test]
 fn damaged_riff_and_iff_are_survived() {
     survive(&["wav", "aiff"]);
 }

@@ -56,8 +56,13 @@ pub(in crate::formats) fn write(
 ) -> Result<Assembly, SynthesisError> {
     let mut frames = Assembly::default();
     text_frames(&natives(desired.tags, origins), &mut frames)?;
+    // A file may have thousands of either, so each is looked up.
+    let rewrites: BTreeMap<(u64, u64), &Rewrite> = rewrites
+        .iter()
+        .map(|rewrite| ((rewrite.range.offset, rewrite.range.len), rewrite))
+        .collect();
     for item in desired.items {
-        kept_frame(item, rewrites, &mut frames)?;
+        kept_frame(item, &rewrites, &mut frames)?;
     }
     for art in desired.art {
         picture_frame(art, &mut frames)?;
@@ -69,6 +74,21 @@ pub(in crate::formats) fn write(
     tag.append(frames);
     tag.bytes(&[0; PADDING_BYTES]);
     Ok(tag)
+}
+
+/// The whole tag, or nothing where it would hold no frame.
+///
+/// # Errors
+/// Those of [`write`].
+pub(in crate::formats) fn write_any(
+    desired: &Desired<'_>,
+    origins: &[Origin],
+    rewrites: &[Rewrite],
+) -> Result<Assembly, SynthesisError> {
+    if desired.tags.is_empty() && desired.art.is_empty() && desired.items.is_empty() {
+        return Ok(Assembly::default());
+    }
+    write(desired, origins, rewrites)
 }
 
 /// The values of each frame by its native name, in the order in which their keys first appear.
@@ -252,7 +272,7 @@ fn picture_frame(art: &Art, into: &mut Assembly) -> Result<(), SynthesisError> {
 
 fn kept_frame(
     item: &OpaqueItem,
-    rewrites: &[Rewrite],
+    rewrites: &BTreeMap<(u64, u64), &Rewrite>,
     into: &mut Assembly,
 ) -> Result<(), SynthesisError> {
     let bad = || SynthesisError::BadItem {
@@ -265,8 +285,8 @@ fn kept_frame(
     let mut body = Assembly::default();
     match item.source {
         Source::Backing(range) => {
-            let rewrite = rewrites.iter().find(|rewrite| rewrite.range == range);
-            spliced(range, rewrite, &mut body);
+            let rewrite = rewrites.get(&(range.offset, range.len));
+            spliced(range, rewrite.copied(), &mut body);
         }
         blob @ Source::Blob { .. } => body.source(blob, BlobKind::BinaryTag),
     }

@@ -1,6 +1,8 @@
 //! No damage makes a probe panic, go on for ever, or read more than there is.
 
 use super::build::{FlacBuilder, ape, frame, id3v1, mpeg_frames, tag as id3v2_tag, unsynchronised};
+use super::chunk_files::{Aiff, Wav};
+use super::ogg_build::{KINDS, OggBuilder};
 use super::*;
 
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -29,12 +31,60 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     };
     let behind = [ape(&[("Year", b"2001", 0), ("Blob", b"\0", 2)]), id3v1("t")].concat();
     let mp3 = |tag: Vec<u8>| [tag, mpeg_frames(), behind.clone()].concat();
-    vec![
+    let ogg = KINDS.map(|kind| {
+        let mut builder = OggBuilder::new(kind)
+            .comment("TITLE=One")
+            .comment("TRACKNUMBER=1/2")
+            .picture(3, "image/png", "d", &[7; 100]);
+        builder.sounds = vec![build::sound(40); 2];
+        ("ogg", builder.segments(2).build())
+    });
+    let mut samples = vec![
         ("flac", flac),
+        ("m4a", mp4::sample()),
         ("mp3", mp3(id3v2_tag(4, 0, &body(4)))),
         ("mp3", mp3(id3v2_tag(3, 0x80, &unsynchronised(&body(3))))),
         ("mp3", mp3(id3v2_tag(3, 0, &body(3)))),
-    ]
+        ("wav", wav()),
+        (
+            "wav",
+            [&Wav::wide(0, 0).build()[..], b"data\xff\xff\xff\xffsound"].concat(),
+        ),
+        ("aiff", aiff()),
+        (
+            "ape",
+            [ape_tagged::audio("ape"), ape_tagged::items(), id3v1("t")].concat(),
+        ),
+        (
+            "tta",
+            [id3v2_tag(3, 0, &body(3)), ape_tagged::audio("tta"), behind].concat(),
+        ),
+        ("aac", [id3v2_tag(4, 0, &body(4)), adts::frames()].concat()),
+    ];
+    samples.extend(ogg);
+    samples
+}
+
+fn wav() -> Vec<u8> {
+    let id3 = id3v2_tag(4, 0, &frame(4, "TIT2", 0, b"\x03One"));
+    Wav::new()
+        .chunk("fact", b"\0\x01\0\0")
+        .info(&[("IART", b"A\0"), ("ITRK", b"1/2\0"), ("ISRF", b"odd")])
+        .chunk("data", b"sound")
+        .chunk("id3 ", &id3)
+        .back(&id3v1("t"))
+        .build()
+}
+
+fn aiff() -> Vec<u8> {
+    let id3 = id3v2_tag(4, 0, &frame(4, "TIT2", 0, b"\x03One"));
+    Aiff::new()
+        .chunk("NAME", b"One")
+        .chunk("SSND", b"\0\0\0\0\0\0\0\0sound")
+        .chunk("ANNO", b"note")
+        .chunk("ID3 ", &id3)
+        .back(&id3v1("t"))
+        .build()
 }
 
 /// Probes, and lays out what came of it; the layout's total must be readable from what is there.
