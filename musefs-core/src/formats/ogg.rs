@@ -120,11 +120,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         further.extend(packets.map(|index| headers.packet(fetched, index).whole()));
     }
     let tail = tail(fetched, &headers, comments.end)?;
-    let pictures = if headers.codec == Codec::Flac {
-        Vec::new()
-    } else {
-        pictures::take(fetched, &headers, &mut comments)?
-    };
+    let pictures = pictures::take(fetched, &headers, &mut comments)?;
     probe.tags = comments.tags;
     probe.items.extend(comments.items);
     probe.warnings.extend(comments.warnings);
@@ -306,26 +302,27 @@ impl OggStructure {
                 native: item.native.clone(),
             });
         }
-        let pictures = desired
-            .art
-            .iter()
-            .map(|art| pictures::comment(art, &self.pictures, bodies, desired.backing_len))
-            .collect::<Result<_, _>>()?;
         let mut comments = Assembly::default();
         comments.bytes(self.codec.comment_mark());
-        comments.append(self.list(desired, pictures, bodies)?);
+        comments.append(self.list(desired, desired.art, bodies)?);
         let mut packets = vec![comments];
         packets.extend(self.further.iter().map(|&range| stored(range, bodies)));
         Ok(packets)
     }
 
-    /// Each block as a packet, the comments first.
+    /// Each block as a packet, the comments first. Pictures that the file has as blocks stay blocks; the others are comments,
+    /// which more programs read in Ogg.
     fn flac_packets(
         &self,
         desired: &Desired<'_>,
         bodies: &Bodies,
     ) -> Result<Vec<Assembly>, SynthesisError> {
-        let comments = self.list(desired, Vec::new(), bodies)?;
+        let (blocks_kept, in_comments): (Vec<&Art>, Vec<&Art>) =
+            desired.art.iter().partition(|art| {
+                matches!(art.source, Source::Backing(_))
+                    && !pictures::is_comment(art, &self.pictures)
+            });
+        let comments = self.list(desired, in_comments, bodies)?;
         let mut blocks = vec![(flac::VORBIS_COMMENT, "VORBIS_COMMENT", comments)];
         for item in desired.items {
             if vorbis_comment::is_kept_comment(&item.native) {
@@ -335,7 +332,7 @@ impl OggStructure {
             body.stored(item.source, BlobKind::BinaryTag, bodies);
             blocks.push((flac::block_type(&item.native)?, &item.native, body));
         }
-        for art in desired.art {
+        for art in blocks_kept {
             let mut data = Assembly::default();
             data.stored(art.source, BlobKind::Art, bodies);
             let mut body = Assembly::default();
@@ -363,13 +360,17 @@ impl OggStructure {
             .collect()
     }
 
-    /// The list of comments, and what follows it in its packet.
-    fn list(
+    /// The list of comments with the pictures `art`, and what follows it in its packet.
+    fn list<'a>(
         &self,
         desired: &Desired<'_>,
-        pictures: Vec<Assembly>,
+        art: impl IntoIterator<Item = &'a Art>,
         bodies: &Bodies,
     ) -> Result<Assembly, SynthesisError> {
+        let pictures = art
+            .into_iter()
+            .map(|art| pictures::comment(art, &self.pictures, bodies, desired.backing_len))
+            .collect::<Result<_, _>>()?;
         let mut list = self
             .comments
             .write(desired.tags, desired.items, pictures, bodies)?;

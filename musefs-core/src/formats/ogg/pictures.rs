@@ -139,6 +139,13 @@ fn fields_hash(art: &Art) -> u64 {
     )
 }
 
+/// Whether the file has the picture in a comment.
+pub(super) fn is_comment(art: &Art, pictures: &[Picture]) -> bool {
+    pictures
+        .iter()
+        .any(|picture| art.source == Source::Backing(picture.text))
+}
+
 /// The comment that holds `art`, without its length field.
 ///
 /// # Errors
