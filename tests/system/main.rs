@@ -11,6 +11,7 @@ mod counting;
 mod dark_files;
 mod directories;
 mod lifecycle;
+mod matrix;
 mod metrics_directory;
 mod metrics_readers;
 mod mountpoint_errors;
