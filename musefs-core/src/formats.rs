@@ -11,12 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::{BlobId, Layout, LayoutError};
 
+mod adts;
+mod aiff;
+mod ape_tagged;
 mod apev2;
 mod assembly;
+mod chunk_tags;
+mod chunks;
 mod flac;
 mod id3v2;
 mod mp3;
 mod mpeg;
+mod originals;
 mod other;
 mod region;
 mod sniff;
@@ -24,15 +30,20 @@ mod text;
 mod trailer;
 mod vocabulary;
 mod vorbis_comment;
+mod wav;
 
+pub use adts::AdtsStructure;
+pub use aiff::AiffStructure;
+pub use ape_tagged::ApeTaggedStructure;
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use wav::WavStructure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
-pub const PROBE_VERSION: u32 = 2;
+pub const PROBE_VERSION: u32 = 3;
 
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
-pub const SYNTHESIZER_VERSION: u32 = 2;
+pub const SYNTHESIZER_VERSION: u32 = 3;
 
 /// The keys of the shared vocabulary: what tags are called that the formats have a common name for.
 pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {
@@ -110,7 +121,7 @@ impl Format {
 
     /// Whether files of this format can be served with fresh metadata; the others are served as they are.
     pub fn has_synthesizer(self) -> bool {
-        matches!(self, Self::Flac | Self::Mp3)
+        !matches!(self, Self::Mp4 | Self::Ogg | Self::Unrecognised)
     }
 
     /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
@@ -395,6 +406,14 @@ pub enum Structure {
     Flac(FlacStructure),
     /// An MPEG audio file whose metadata can be written anew.
     Mp3(Mp3Structure),
+    /// A WAVE file whose metadata can be written anew.
+    Wav(WavStructure),
+    /// An AIFF file whose metadata can be written anew.
+    Aiff(AiffStructure),
+    /// A file with `APEv2` behind its sound whose metadata can be written anew.
+    ApeTagged(ApeTaggedStructure),
+    /// An ADTS file whose metadata can be written anew.
+    Adts(AdtsStructure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -559,6 +578,12 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
     let parsed = match format {
         Format::Flac => flac::probe(fetched, &sniffed),
         Format::Mp3 => mp3::probe(fetched, &sniffed),
+        Format::Wav => wav::probe(fetched, &sniffed),
+        Format::Aiff => aiff::probe(fetched, &sniffed),
+        Format::Ape | Format::WavPack | Format::Musepack | Format::TrueAudio => {
+            ape_tagged::probe(fetched, &sniffed)
+        }
+        Format::Adts => adts::probe(fetched, &sniffed),
         _ => other::probe(fetched, &sniffed),
     };
     let mut probe = match parsed {
@@ -585,6 +610,10 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::AsIs => Ok(Layout::whole_file(desired.backing_len)),
         Structure::Flac(structure) => flac::synthesize(structure, desired),
         Structure::Mp3(structure) => mp3::synthesize(structure, desired),
+        Structure::Wav(structure) => wav::synthesize(structure, desired),
+        Structure::Aiff(structure) => aiff::synthesize(structure, desired),
+        Structure::ApeTagged(structure) => ape_tagged::synthesize(structure, desired),
+        Structure::Adts(structure) => adts::synthesize(structure, desired),
     }
 }
 

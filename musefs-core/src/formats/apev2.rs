@@ -1,11 +1,17 @@
 //! `APEv2` tags (Hydrogenaudio wiki: "`APEv2` specification", "APE Tags Header", "APE Tag Item").
 //!
-//! Text items are decoded; binary items are recorded as ranges and never read.
+//! Text items are decoded; binary items are recorded as ranges and never read. A tag of version 1 is read like one of version
+//! 2; what is written is version 2.
 
+use super::originals::{Found, Originals};
 use super::region::{Region, ahead};
-use super::text::{TextBudget, number_and_total, utf8_or_legacy};
-use super::vocabulary::{Claims, Family, total_of};
+use super::text::{TextBudget, utf8_or_legacy};
+use super::vocabulary::{Claims, Family};
 use super::{Art, ByteRange, Failure, Fetched, OpaqueItem, Source, Stop, Tag, Warning};
+
+mod write;
+
+pub(super) use write::write;
 
 /// Length of a header or footer in bytes.
 pub(super) const FOOTER_BYTES: u64 = 32;
@@ -45,7 +51,46 @@ pub(super) struct Ape {
     pub(super) art: Vec<Art>,
     /// Binary and oversized items, by their own keys.
     pub(super) items: Vec<OpaqueItem>,
+    /// The text items, for the synthesizer.
+    pub(super) originals: Originals,
     pub(super) warnings: Vec<Warning>,
+}
+
+/// The names of pictures, with the number of each in `ID3v2`'s APIC table, as taggers have them.
+const PICTURES: [(&str, u32); 21] = [
+    ("Cover Art (Front)", 3),
+    ("Cover Art (Back)", 4),
+    ("Cover Art (Other)", 0),
+    ("Cover Art (Png Icon)", 1),
+    ("Cover Art (Icon)", 2),
+    ("Cover Art (Leaflet)", 5),
+    ("Cover Art (Media)", 6),
+    ("Cover Art (Lead Artist)", 7),
+    ("Cover Art (Artist)", 8),
+    ("Cover Art (Conductor)", 9),
+    ("Cover Art (Band)", 10),
+    ("Cover Art (Composer)", 11),
+    ("Cover Art (Lyricist)", 12),
+    ("Cover Art (Recording Location)", 13),
+    ("Cover Art (During Recording)", 14),
+    ("Cover Art (During Performance)", 15),
+    ("Cover Art (Video Capture)", 16),
+    ("Cover Art (Fish)", 17),
+    ("Cover Art (Illustration)", 18),
+    ("Cover Art (Band Logotype)", 19),
+    ("Cover Art (Publisher Logotype)", 20),
+];
+
+/// The MIME type that the name of a picture's file tells.
+fn mime_of(name: &str) -> &'static str {
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        _ => "image/jpeg",
+    }
 }
 
 /// The tag whose footer ends at `end`, or `None`.
@@ -111,9 +156,10 @@ pub(super) fn read(fetched: &Fetched, place: Place) -> Result<Ape, Stop> {
     }
     let region = Region::new(fetched, place.items)?;
     let mut budget = TextBudget::new();
-    let mut texts: Vec<(String, String)> = Vec::new();
+    let mut texts: Vec<Found> = Vec::new();
     let mut offset = 0;
     for index in 0..place.count as usize {
+        let start = offset;
         let head = match read_head(&region, offset, index) {
             Ok(head) => head,
             Err(Stop::Broken(_)) => {
@@ -132,12 +178,13 @@ pub(super) fn read(fetched: &Fetched, place: Place) -> Result<Ape, Stop> {
                 ape.warnings
                     .push(Warning::LegacyText { field: key.clone() });
             }
-            texts.extend(
-                decoded
-                    .text
-                    .split('\0')
-                    .map(|value| (key.clone(), value.to_owned())),
-            );
+            texts.push(Found {
+                raw: region.range(start, offset - start),
+                native: key,
+                flags: head.flags,
+                values: decoded.text.split('\0').map(str::to_owned).collect(),
+                is_mended: decoded.legacy,
+            });
         } else if let Some(art) = read_art(&region, &key, head.value, head.len)? {
             ape.art.push(art);
         } else {
@@ -148,31 +195,13 @@ pub(super) fn read(fetched: &Fetched, place: Place) -> Result<Ape, Stop> {
             });
         }
     }
-    let claims = Claims::new(Family::Ape, texts.iter().map(|(key, _)| key.as_str()));
-    for (native, value) in texts {
-        let key = claims
-            .key(&native)
-            .map_or_else(|| native.clone(), str::to_owned);
-        let mut push = |key: &str, value: &str| {
-            let tag = Tag {
-                key: key.to_owned(),
-                value: value.to_owned(),
-            };
-            ape.tags.push((tag, native.clone()));
-        };
-        match total_of(&key) {
-            Some(total) => {
-                let (number, stated) = number_and_total(&value);
-                if !number.is_empty() || stated.is_none() {
-                    push(&key, number);
-                }
-                if let Some(stated) = stated.filter(|_| !claims.has(total)) {
-                    push(total, stated);
-                }
-            }
-            None => push(&key, &value),
-        }
-    }
+    let natives = texts.iter().map(|text| text.native.as_str());
+    let claims = Claims::new(Family::Ape, natives);
+    (ape.originals, ape.tags) = Originals::read(texts, |native| {
+        claims
+            .key(native)
+            .map_or_else(|| native.to_owned(), str::to_owned)
+    });
     Ok(ape)
 }
 
@@ -211,10 +240,16 @@ fn read_head(region: &Region<'_>, offset: u64, index: usize) -> Result<Head, Sto
 
 /// A cover is a file name, a NUL, and the picture.
 fn read_art(region: &Region<'_>, key: &str, value: u64, len: u64) -> Result<Option<Art>, Stop> {
-    let picture_type = match key.to_ascii_lowercase().as_str() {
-        "cover art (front)" => 3,
-        "cover art (back)" => 4,
-        _ => return Ok(None),
+    let picture = PICTURES.iter().find(|(name, _)| {
+        // Further pictures of a kind are numbered.
+        key.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+            && key[name.len()..]
+                .bytes()
+                .all(|byte| byte == b' ' || byte.is_ascii_digit())
+    });
+    let Some(&(_, picture_type)) = picture else {
+        return Ok(None);
     };
     let window = usize::try_from(len).map_or(PICTURE_NAME_BYTES_MAX, |len| {
         len.min(PICTURE_NAME_BYTES_MAX)
@@ -224,18 +259,10 @@ fn read_art(region: &Region<'_>, key: &str, value: u64, len: u64) -> Result<Opti
         return Ok(None);
     };
     let name = utf8_or_legacy(&head[..end]).text;
-    let extension = name.rsplit('.').next().unwrap_or_default();
-    let mime = match extension.to_ascii_lowercase().as_str() {
-        "png" => "image/png",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "bmp" => "image/bmp",
-        _ => "image/jpeg",
-    };
     let skip = end as u64 + 1;
     Ok(Some(Art {
         picture_type,
-        mime: mime.to_owned(),
+        mime: mime_of(&name).to_owned(),
         description: name,
         width: 0,
         height: 0,

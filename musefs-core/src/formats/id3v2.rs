@@ -17,11 +17,13 @@ mod chapters;
 mod decode;
 mod frame;
 mod genre;
+mod merge;
 mod write;
 
 use body::Body;
 use decode::Content;
 use frame::Frame;
+pub(super) use merge::read_all;
 pub(super) use write::write;
 
 /// Length of a tag's header in bytes; a footer is as long.

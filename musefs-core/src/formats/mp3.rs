@@ -4,15 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id3v2::{self, Id3v2, Origin, Rewrite};
+use super::id3v2::{self, Origin, Rewrite};
 use super::mpeg::{self, Header};
 use super::sniff::Sniffed;
-use super::text::TEXT_VALUE_BYTES_MAX;
 use super::trailer::{self, Trailers};
-use super::vocabulary::{Family, native_name};
 use super::{
     AudioProperties, ByteRange, Desired, Failure, Fetched, Format, Probe, Stop, Structure,
-    SynthesisError, Tag, Warning, apev2,
+    SynthesisError,
 };
 use crate::layout::Layout;
 
@@ -73,8 +71,7 @@ pub(super) fn find(fetched: &Fetched, start: u64, search: bool) -> Result<Option
     Ok(None)
 }
 
-/// Takes an MPEG audio file apart. The first `ID3v2` tag counts; later ones, `APEv2`, Lyrics3 and `ID3v1` give what it
-/// does not have, in that order.
+/// Takes an MPEG audio file apart.
 ///
 /// # Errors
 /// `NeedMore`, or `Broken` when an `ID3v2` tag is over a limit.
@@ -84,15 +81,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         .as_ref()
         .ok_or(Stop::Broken(Failure::Malformed))?;
     let trailers = &stream.trailers;
-    let mut tag = Id3v2::default();
-    for place in sniffed.id3v2.iter().chain(&trailers.id3v2) {
-        tag.add(id3v2::read(fetched, *place)?);
-    }
-    if let Some(place) = trailers.ape {
-        tag.add_ape(apev2::read(fetched, place)?);
-    }
-    let behind = trailer::read_tags(fetched, trailers, &mut tag.warnings)?;
-    tag.add_tags(behind, |_| None);
+    let tag = id3v2::read_all(fetched, &sniffed.id3v2, trailers)?;
     let audio = ByteRange {
         offset: stream.first,
         len: trailers.audio_end - stream.first,
@@ -154,75 +143,4 @@ fn properties(
         bits_per_sample: None,
         bitrate_bps: bitrate.and_then(|bitrate| u32::try_from(bitrate).ok()),
     })
-}
-
-impl Id3v2 {
-    /// Adds what another `ID3v2` tag has and this one does not.
-    fn add(&mut self, other: Self) {
-        let known = self.keys();
-        let is_new = |key: &String| !known.contains(key);
-        self.tags
-            .extend(other.tags.into_iter().filter(|tag| is_new(&tag.key)));
-        self.origins.extend(
-            other
-                .origins
-                .into_iter()
-                .filter(|origin| is_new(&origin.key)),
-        );
-        if self.art.is_empty() {
-            self.art = other.art;
-        }
-        let natives: Vec<String> = self.items.iter().map(|item| item.native.clone()).collect();
-        self.items.extend(
-            other
-                .items
-                .into_iter()
-                .filter(|item| !natives.contains(&item.native)),
-        );
-        self.rewrites.extend(other.rewrites);
-        self.warnings.extend(other.warnings);
-    }
-
-    /// Adds what an `APEv2` tag has and this one does not. Binary items have no place in `ID3v2`.
-    fn add_ape(&mut self, ape: apev2::Ape) {
-        let natives: Vec<String> = ape.tags.iter().map(|(_, native)| native.clone()).collect();
-        let tags = ape.tags.into_iter().map(|(tag, _)| tag).collect();
-        self.add_tags(tags, |key| {
-            let is_native = natives.iter().any(|native| native == key);
-            (is_native && native_name(key, Family::Id3).is_none()).then(|| format!("TXXX:{key}"))
-        });
-        if self.art.is_empty() {
-            self.art = ape.art;
-        }
-        self.warnings.extend(ape.warnings);
-        for item in ape.items {
-            let reason = if item.source.len() > TEXT_VALUE_BYTES_MAX {
-                "an APEv2 item over the limit was left out"
-            } else {
-                "a binary APEv2 item has no place in ID3v2 and was left out"
-            };
-            self.warnings.push(Warning::BadField {
-                field: item.native,
-                reason: reason.to_owned(),
-            });
-        }
-    }
-
-    /// Adds tags under keys that this tag does not have, each under the name that `rename` gives it.
-    fn add_tags(&mut self, tags: Vec<Tag>, rename: impl Fn(&str) -> Option<String>) {
-        let known = self.keys();
-        for mut tag in tags {
-            if let Some(key) = rename(&tag.key) {
-                tag.key = key;
-            }
-            let is_known = known.iter().any(|key| key.eq_ignore_ascii_case(&tag.key));
-            if !is_known {
-                self.tags.push(tag);
-            }
-        }
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.tags.iter().map(|tag| tag.key.clone()).collect()
-    }
 }

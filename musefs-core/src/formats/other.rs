@@ -1,7 +1,7 @@
 //! The formats without a synthesizer: their tags are read for the file's place in the tree, the file is served as it is.
 //!
-//! `APEv2` files are read by our own walk, the rest by lofty, over a cursor that stops when it comes to bytes which were not
-//! fetched. Whatever the library does with a broken file (it may panic) costs that file its tags at most.
+//! lofty reads them, over a cursor that stops when it comes to bytes which were not fetched. Whatever the library does with a
+//! broken file (it may panic) costs that file its tags at most.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -14,9 +14,7 @@ use lofty::tag::{ItemValue, TagType};
 use super::sniff::Sniffed;
 use super::text::{TextBudget, number_and_total};
 use super::vocabulary::{Claims, Family, total_of};
-use super::{
-    AudioProperties, Failure, Fetched, Format, Probe, Stop, Tag, Warning, apev2, id3v2, trailer,
-};
+use super::{AudioProperties, ByteRange, Failure, Fetched, Format, Probe, Stop, Tag, Warning};
 
 /// How much of one file lofty may read, in bytes.
 const FETCHED_BYTES_MAX: u64 = 16 << 20;
@@ -34,80 +32,49 @@ const BULK_READ_BYTES_MIN: usize = 128 << 10;
 /// `NeedMore`, or `Broken` when nothing could be read.
 pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop> {
     let mut probe = Probe::as_is(sniffed.format);
-    match sniffed.format {
-        Format::Ape | Format::WavPack | Format::Musepack | Format::TrueAudio => {
-            ape_tagged(fetched, sniffed, &mut probe)?;
-        }
-        _ => {
-            let Some(file_type) = file_type(fetched, sniffed)? else {
-                probe.warnings.push(Warning::BadField {
-                    field: sniffed.format.as_str().to_owned(),
-                    reason: "the tags of this codec are not read".to_owned(),
-                });
-                return Ok(probe);
-            };
-            let file = with_lofty(fetched, file_type, options(true))?
-                .ok_or(Stop::Broken(Failure::Malformed))?;
-            probe.tags = tags(&file);
-        }
-    }
-    if sniffed.format == Format::TrueAudio {
-        probe.properties = true_audio(fetched, sniffed)?;
-    } else if let Some(file_type) = file_type(fetched, sniffed)?
-        && let Some(file) = with_lofty(fetched, file_type, options(false))?
-    {
+    let Some(kind) = file_type(fetched, sniffed)? else {
+        probe.warnings.push(Warning::BadField {
+            field: sniffed.format.as_str().to_owned(),
+            reason: "the tags of this codec are not read".to_owned(),
+        });
+        return Ok(probe);
+    };
+    let whole = ByteRange {
+        offset: 0,
+        len: fetched.file_len(),
+    };
+    let file =
+        with_lofty(fetched, whole, kind, options(true))?.ok_or(Stop::Broken(Failure::Malformed))?;
+    probe.tags = tags(&file);
+    if let Some(file) = with_lofty(fetched, whole, kind, options(false))? {
         probe.properties = properties(&file);
     }
     Ok(probe)
 }
 
-/// `APEv2` at the end, else `ID3v1` there, else `ID3v2` in front.
-fn ape_tagged(fetched: &Fetched, sniffed: &Sniffed, probe: &mut Probe) -> Result<(), Stop> {
-    let trailers = trailer::find(fetched, sniffed.start)?;
-    if let Some(place) = trailers.ape {
-        let ape = apev2::read(fetched, place)?;
-        probe.tags = ape.tags.into_iter().map(|(tag, _)| tag).collect();
-        probe.warnings = ape.warnings;
-    }
-    if probe.tags.is_empty()
-        && let Some(place) = sniffed.id3v2.first()
-    {
-        let tag = id3v2::read(fetched, *place)?;
-        probe.tags = tag.tags;
-        probe.warnings.extend(tag.warnings);
-    }
-    if probe.tags.is_empty() {
-        probe.tags = trailer::read_tags(fetched, &trailers, &mut probe.warnings)?;
-    }
-    Ok(())
-}
-
-/// The TTA1 header: format, channels, bits (16 bits each), sample rate and samples (32 bits each), little endian.
-fn true_audio(fetched: &Fetched, sniffed: &Sniffed) -> Result<AudioProperties, Stop> {
-    let bytes = fetched.get(sniffed.start, 22)?;
-    if !bytes.starts_with(b"TTA1") {
+/// The properties of a file whose own walk does not tell them, from its `audio` alone; none where lofty cannot tell them,
+/// either.
+///
+/// # Errors
+/// `NeedMore`.
+pub(super) fn properties_of(
+    fetched: &Fetched,
+    sniffed: &Sniffed,
+    audio: ByteRange,
+) -> Result<AudioProperties, Stop> {
+    let Some(kind) = file_type(fetched, sniffed)? else {
         return Ok(AudioProperties::default());
+    };
+    match with_lofty(fetched, audio, kind, options(false)) {
+        Err(Stop::Broken(_)) => Ok(AudioProperties::default()),
+        read => Ok(read?.map_or_else(AudioProperties::default, |file| properties(&file))),
     }
-    let short = |at: usize| u32::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let long = |at: usize| short(at) | short(at + 2) << 16;
-    let rate = Some(long(10)).filter(|&rate| rate > 0);
-    let duration_ms = rate.map(|rate| u64::from(long(14)) * 1000 / u64::from(rate));
-    Ok(AudioProperties {
-        duration_ms,
-        sample_rate_hz: rate,
-        channels: Some(short(6)),
-        bits_per_sample: Some(short(8)),
-        bitrate_bps: None,
-    })
 }
 
 /// Which of lofty's readers a file is for; `None` where it has none.
 fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
     Ok(match sniffed.format {
         Format::Mp4 => Some(FileType::Mp4),
-        Format::Wav => Some(FileType::Wav),
-        Format::Aiff => Some(FileType::Aiff),
-        Format::Adts => Some(FileType::Aac),
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
@@ -130,7 +97,13 @@ fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, S
                 None
             }
         }
-        Format::Flac | Format::Mp3 | Format::TrueAudio | Format::Unrecognised => None,
+        Format::Flac
+        | Format::Mp3
+        | Format::Wav
+        | Format::Aiff
+        | Format::TrueAudio
+        | Format::Adts
+        | Format::Unrecognised => None,
     })
 }
 
@@ -142,14 +115,16 @@ fn options(tags: bool) -> ParseOptions {
         .read_cover_art(false)
 }
 
-/// What lofty makes of a file, `None` when it gives up or panics.
+/// What lofty makes of a part of a file, `None` when it gives up or panics.
 fn with_lofty(
     fetched: &Fetched,
+    part: ByteRange,
     file_type: FileType,
     options: ParseOptions,
 ) -> Result<Option<TaggedFile>, Stop> {
     let mut cursor = Cursor {
         fetched,
+        part,
         position: 0,
         missing: None,
     };
@@ -229,16 +204,18 @@ fn properties(file: &TaggedFile) -> AudioProperties {
     }
 }
 
-/// The fetched bytes as a file. A read of bytes that were not fetched fails, and what it wanted is remembered.
+/// The fetched bytes of a part as a file. A read of bytes that were not fetched fails, and what it wanted is remembered.
 struct Cursor<'a> {
     fetched: &'a Fetched,
+    part: ByteRange,
+    /// In bytes from the part's start.
     position: u64,
     missing: Option<Range<u64>>,
 }
 
 impl Read for Cursor<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.fetched.file_len().saturating_sub(self.position);
+        let left = self.part.len.saturating_sub(self.position);
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         if self.missing.is_some() {
             return Err(io::Error::other("stopped at bytes that were not fetched"));
@@ -249,13 +226,14 @@ impl Read for Cursor<'_> {
         if len >= BULK_READ_BYTES_MIN {
             buffer[..len].fill(0);
         } else {
-            let Ok(bytes) = self.fetched.get(self.position, len) else {
+            let start = self.part.offset + self.position;
+            let Ok(bytes) = self.fetched.get(start, len) else {
                 // Asking for more with every round keeps the rounds few.
                 let want = (len as u64)
                     .max(REQUEST_BYTES_MIN)
                     .max(self.fetched.bytes() / 4);
-                let end = self.position.saturating_add(want);
-                self.missing = Some(self.position..end.min(self.fetched.file_len()));
+                let end = start.saturating_add(want);
+                self.missing = Some(start..end.min(self.part.end()));
                 return Err(io::Error::other("bytes that were not fetched"));
             };
             buffer[..len].copy_from_slice(bytes);
@@ -270,7 +248,7 @@ impl Seek for Cursor<'_> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.fetched.file_len().checked_add_signed(by),
+            SeekFrom::End(by) => self.part.len.checked_add_signed(by),
         };
         self.position = position.ok_or_else(|| {
             io::Error::new(

@@ -6,11 +6,15 @@ use super::*;
 use crate::layout::derived::Origin;
 use crate::layout::{BlobKind, Layout, Piece};
 
+mod adts;
+mod aiff;
+mod ape_tagged;
 mod build;
+mod chunk_files;
 mod damage;
 mod flac;
 mod mp3;
-mod others;
+mod wav;
 
 use build::FlacBuilder;
 

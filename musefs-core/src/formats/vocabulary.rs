@@ -187,6 +187,9 @@ impl Claims {
     }
 }
 
+/// The keys that have totals.
+pub(super) const BASES_OF_TOTALS: [&str; 2] = ["track", "disc"];
+
 /// The keys whose first value may carry a total (`1/12`), with the key of that total.
 pub(super) fn total_of(key: &str) -> Option<&'static str> {
     match key {

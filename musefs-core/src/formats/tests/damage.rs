@@ -1,6 +1,7 @@
 //! No damage makes a probe panic, go on for ever, or read more than there is.
 
 use super::build::{FlacBuilder, ape, frame, id3v1, mpeg_frames, tag as id3v2_tag, unsynchronised};
+use super::chunk_files::{Aiff, Wav};
 use super::*;
 
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -34,7 +35,44 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("mp3", mp3(id3v2_tag(4, 0, &body(4)))),
         ("mp3", mp3(id3v2_tag(3, 0x80, &unsynchronised(&body(3))))),
         ("mp3", mp3(id3v2_tag(3, 0, &body(3)))),
+        ("wav", wav()),
+        (
+            "wav",
+            [&Wav::wide(0, 0).build()[..], b"data\xff\xff\xff\xffsound"].concat(),
+        ),
+        ("aiff", aiff()),
+        (
+            "ape",
+            [ape_tagged::audio("ape"), ape_tagged::items(), id3v1("t")].concat(),
+        ),
+        (
+            "tta",
+            [id3v2_tag(3, 0, &body(3)), ape_tagged::audio("tta"), behind].concat(),
+        ),
+        ("aac", [id3v2_tag(4, 0, &body(4)), adts::frames()].concat()),
     ]
+}
+
+fn wav() -> Vec<u8> {
+    let id3 = id3v2_tag(4, 0, &frame(4, "TIT2", 0, b"\x03One"));
+    Wav::new()
+        .chunk("fact", b"\0\x01\0\0")
+        .info(&[("IART", b"A\0"), ("ITRK", b"1/2\0"), ("ISRF", b"odd")])
+        .chunk("data", b"sound")
+        .chunk("id3 ", &id3)
+        .back(&id3v1("t"))
+        .build()
+}
+
+fn aiff() -> Vec<u8> {
+    let id3 = id3v2_tag(4, 0, &frame(4, "TIT2", 0, b"\x03One"));
+    Aiff::new()
+        .chunk("NAME", b"One")
+        .chunk("SSND", b"\0\0\0\0\0\0\0\0sound")
+        .chunk("ANNO", b"note")
+        .chunk("ID3 ", &id3)
+        .back(&id3v1("t"))
+        .build()
 }
 
 /// Probes, and lays out what came of it; the layout's total must be readable from what is there.

@@ -1,0 +1,212 @@
+//! WAVE files: RIFF, and RF64 or BW64 with 64-bit sizes (Microsoft "Multimedia Programming Interface and Data Specifications
+//! 1.0", chapter 2; EBU Tech 3306; ITU-R BS.2088).
+//!
+//! Served as the chunks of the file in their order, with the `INFO` list and the `id3 ` chunk written anew where they stood.
+//! Where the sound has no stated end, or none within the file, it stays last, and everything else goes in front of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::assembly::Assembly;
+use super::chunk_tags::{ChunkTags, Written};
+use super::chunks::{self, HEADER_BYTES, Order, Part};
+use super::id3v2::{self, Id3v2};
+use super::originals::Found;
+use super::sniff::Sniffed;
+use super::text::TextBudget;
+use super::trailer::{self, Trailers};
+use super::{ByteRange, Desired, Failure, Fetched, Format, Probe, Stop, Structure, SynthesisError};
+use crate::layout::Layout;
+
+mod info;
+mod walk;
+
+use walk::{UNKNOWN, Walk};
+
+const ORDER: Order = Order::LittleEndian;
+
+/// How a WAVE file is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WavStructure {
+    /// The file's first 12 bytes.
+    head: ByteRange,
+    has_wide_sizes: bool,
+    /// How many bytes the sound lacks of what its chunk states; `None` where the size of the whole file is not stated, and
+    /// is to stay so.
+    missing: Option<u64>,
+    parts: Vec<Part>,
+    /// Before which part new tags go.
+    new_tags_at: u32,
+    /// What is behind the last chunk, without tags of other formats.
+    tail: ByteRange,
+    tags: ChunkTags,
+}
+
+/// Takes a WAVE file apart. Of its tags, the first `id3 ` chunk counts, then later ones, `ID3v2` in front of the file, the
+/// `INFO` lists, and what is behind the last chunk.
+///
+/// # Errors
+/// `NeedMore`, or `Broken` when the chunks do not lead to the sound, or are over a limit.
+pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop> {
+    let start = sniffed.start;
+    let header = fetched.get(start, 12)?;
+    let has_wide_sizes = !header.starts_with(b"RIFF");
+    let first = start + 12;
+    let wide = if has_wide_sizes {
+        walk::wide_sizes(fetched, first)?
+    } else {
+        None
+    };
+    let stated = match &wide {
+        Some(sizes) => sizes.riff,
+        None => ORDER.number(&header[4..8]),
+    };
+    let is_stated = stated != 0 && stated != UNKNOWN && stated != u64::MAX;
+    let mut limit = fetched.file_len();
+    let mut trailers = None;
+    if let Some(end) = stated
+        .checked_add(start + HEADER_BYTES)
+        .filter(|&end| is_stated && end < limit)
+    {
+        let found = trailer::find(fetched, end)?;
+        limit = found.audio_end;
+        trailers = Some(found);
+    }
+    let mut walk = Walk::over(fetched, first, limit, wide)?;
+    let data_len = walk.data_len.ok_or(if walk.end < limit {
+        Stop::Broken(Failure::Malformed)
+    } else {
+        Stop::Broken(Failure::Truncated)
+    })?;
+    let properties = walk.properties(fetched, data_len)?;
+    let mut probe = Probe {
+        properties,
+        warnings: std::mem::take(&mut walk.warnings),
+        ..Probe::as_is(Format::Wav)
+    };
+    let tags = walk.tags(fetched, sniffed, trailers.as_ref(), &mut probe)?;
+    let new_tags_at = walk.new_tags_at.unwrap_or(walk.parts.len());
+    probe.structure = Structure::Wav(WavStructure {
+        head: ByteRange {
+            offset: start,
+            len: 12,
+        },
+        has_wide_sizes,
+        missing: (is_stated || !walk.is_open).then_some(walk.missing),
+        new_tags_at: u32::try_from(new_tags_at).expect("bounded by the chunks"),
+        tail: ByteRange {
+            offset: walk.end,
+            len: limit - walk.end,
+        },
+        parts: walk.parts,
+        tags,
+    });
+    Ok(probe)
+}
+
+impl Walk {
+    fn tags(
+        &self,
+        fetched: &Fetched,
+        sniffed: &Sniffed,
+        trailers: Option<&Trailers>,
+        probe: &mut Probe,
+    ) -> Result<ChunkTags, Stop> {
+        let appended = trailers.and_then(|trailers| trailers.id3v2);
+        let places = self.id3.iter().chain(&sniffed.id3v2).chain(&appended);
+        let id3 = Id3v2::first_of(fetched, places)?;
+        let mut budget = TextBudget::new();
+        let mut found: Vec<Found> = Vec::new();
+        for list in &self.lists {
+            info::read(fetched, *list, &mut budget, &mut found, &mut probe.warnings)?;
+        }
+        let key_of = info::keys(&found);
+        let (tags, mut all) = ChunkTags::join(id3, found, key_of);
+        if let Some(trailers) = trailers {
+            all.add(id3v2::read_all(fetched, &[], trailers)?);
+        }
+        probe.tags = all.tags;
+        probe.art = all.art;
+        probe.items = all.items;
+        probe.warnings.extend(all.warnings);
+        Ok(tags)
+    }
+}
+
+/// Lays out the served file.
+///
+/// # Errors
+/// When a text or the `ID3v2` tag is too large, or a range is outside the backing file.
+pub(super) fn synthesize(
+    structure: &WavStructure,
+    desired: &Desired<'_>,
+) -> Result<Layout, SynthesisError> {
+    let is_text_only = |key: &str| info::own_id(key).is_some();
+    let Written { texts, mut id3 } = structure.tags.write(desired, is_text_only)?;
+    let has_list = structure.parts.contains(&Part::Texts);
+    let with_new = has_list || !structure.tags.has_id3();
+    let mut list = info::write(&texts, with_new)?;
+    let new_tags_at = structure.new_tags_at as usize;
+    let (mut body, mut after_size) = (Assembly::default(), Assembly::default());
+    let mut has_wide_sizes = false;
+    let put_list = |list: &mut Option<Assembly>, into: &mut Assembly| match list.take() {
+        Some(list) => chunks::write(ORDER, *b"LIST", list, into),
+        None => Ok(()),
+    };
+    let put_id3 = |id3: &mut Option<Assembly>, into: &mut Assembly| match id3.take() {
+        Some(id3) => chunks::write(ORDER, *b"id3 ", id3, into),
+        None => Ok(()),
+    };
+    for index in 0..=structure.parts.len() {
+        let into = if has_wide_sizes {
+            &mut after_size
+        } else {
+            &mut body
+        };
+        if index == new_tags_at {
+            if !has_list {
+                put_list(&mut list, into)?;
+            }
+            if !structure.parts.contains(&Part::Id3) {
+                put_id3(&mut id3, into)?;
+            }
+        }
+        match structure.parts.get(index) {
+            Some(Part::OpenEnd(range)) => into.backing(range.offset, range.len),
+            Some(Part::Texts) => put_list(&mut list, into)?,
+            Some(Part::Id3) => put_id3(&mut id3, into)?,
+            Some(Part::Sizes(range)) if structure.missing.is_some() && !has_wide_sizes => {
+                let rest = range.offset + HEADER_BYTES + 8;
+                into.backing(range.offset, HEADER_BYTES);
+                has_wide_sizes = true;
+                after_size.backing(rest, range.end().saturating_sub(rest));
+                if !range.len.is_multiple_of(2) {
+                    after_size.bytes(&[0]);
+                }
+            }
+            Some(Part::Kept(range) | Part::Sizes(range)) => chunks::write_kept(*range, into),
+            Some(Part::Text(_)) | None => {}
+        }
+    }
+    let size_bytes = if has_wide_sizes { 8 } else { 0 };
+    // The four bytes `WAVE` count, too.
+    let len = [4, body.len(), size_bytes, after_size.len()]
+        .into_iter()
+        .chain(structure.missing)
+        .fold(0, u64::saturating_add);
+    let head = structure.head.offset;
+    let mut served = Assembly::default();
+    if structure.has_wide_sizes || structure.missing.is_none() {
+        served.backing(head, 12);
+    } else {
+        served.backing(head, 4);
+        served.bytes(&ORDER.size_of_all(len));
+        served.backing(head + 8, 4);
+    }
+    served.append(body);
+    if has_wide_sizes {
+        served.bytes(&len.to_le_bytes());
+        served.append(after_size);
+    }
+    served.backing(structure.tail.offset, structure.tail.len);
+    served.finish(desired.backing_len)
+}
