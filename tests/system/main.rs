@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_names;
+mod corpus;
 mod counting;
 mod dark_files;
 mod directories;

@@ -1,6 +1,6 @@
 """Edits that anybody may make in a store, and what a file's tags are to be after them.
 
-A title is changed, a composer removed, a mood set, a field under a name of its own added, the first picture replaced.
+A title is changed, a composer removed, a mood set, a field under a name of its own added, the front cover replaced.
 """
 
 import sqlite3
@@ -31,7 +31,8 @@ def make(store_path):
             store.execute("INSERT INTO tags (track_id, key, value) SELECT id, ?, ? FROM tracks", [key, value])
         blob = store.execute("INSERT INTO blobs (data) VALUES (?)", [NEW_PICTURE]).lastrowid
         store.execute(
-            "UPDATE art SET backing_offset = NULL, backing_len = NULL, blob_id = ? WHERE ordinal = 0",
+            """UPDATE art SET backing_offset = NULL, backing_len = NULL, blob_id = ? WHERE id IN
+               (SELECT min(id) FROM art WHERE picture_type = 3 GROUP BY track_id)""",
             [blob],
         )
     store.close()
@@ -79,15 +80,17 @@ def expected(family, before):
         after[f"{word} {name}"] = told(word, name, value)
     if "INFO INAM" in after:
         after["INFO INAM"] = [TITLE]
-    replace_first_picture(after)
+    if "chunk NAME" in after:
+        after["chunk NAME"] = [shown(TITLE.encode())]
+    replace_front_cover(after)
     return after
 
 
-def replace_first_picture(after):
+def replace_front_cover(after):
     data = shown(NEW_PICTURE)
     for name, values in after.items():
-        is_first = name in ("pictures", "MP4 covr") or (name.startswith("ID3 APIC") and values[0].startswith("3 "))
-        if is_first:
+        is_front = name in ("pictures", "MP4 covr") or (name.startswith("ID3 APIC") and values[0].startswith("3 "))
+        if is_front:
             head = values[0].split(" ")[: -len(data.split(" "))]
             values[0] = " ".join([*head, data])
         elif name == "APE Cover Art (Front)":

@@ -7,6 +7,7 @@ checked.
     judge.py compare FAMILY BACKING SERVED           whether all files of two directories hold the same
     judge.py edit DB                                 edits all tracks of a store
     judge.py compare-edited FAMILY BACKING SERVED    whether they differ by just these edits
+    judge.py corpus BACKING SERVED                   what served files lack of their originals, whatever these are
 """
 
 import shutil
@@ -16,6 +17,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import corpus
 import edits
 import reading
 import tagging
@@ -79,6 +81,11 @@ def compare_one(family, backing, served, edited):
     before, after = reading.sound(backing), reading.sound(served)
     if not before["decoded"] or not before["packets"]:
         found.append(f"ffmpeg reads no sound of the backing file: {before['complaints']}")
+    if family == "ape":
+        before["bytes"], after["bytes"] = reading.before_ape_tag(backing), reading.before_ape_tag(served)
+        if edited and backing.suffix == ".ape":
+            # ffmpeg counts the tag as a part of the last packet.
+            del before["packets"], after["packets"]
     found += differences(before, after)
     if family == "flac":
         tested = subprocess.run(["flac", "-t", "-s", str(served)], capture_output=True, timeout=60)
@@ -112,6 +119,20 @@ def compare(family, backing, served, edited=False):
 
 def compare_edited(family, backing, served):
     return compare(family, backing, served, edited=True)
+
+
+def compare_corpus(backing, served):
+    """Lines of a file's name, the name of what it lost, and what both have, with tabs between."""
+    backing, served = Path(backing), Path(served)
+    names = sorted(path.name for path in backing.iterdir())
+    readable = 0
+    with ThreadPoolExecutor(JOBS) as pool:
+        tasks = [pool.submit(lambda name: list(corpus.losses(backing / name, served / name)), name) for name in names]
+        for name, task in zip(names, tasks, strict=True):
+            readable += corpus.read(backing / name) is not None
+            for what, before, after in task.result():
+                yield f"{name}\t{what}\t{before} became {after}"
+    yield f"{readable} checked"
 
 
 def ogg_faults(path):
@@ -170,6 +191,7 @@ COMMANDS = {
     "compare": compare,
     "edit": edit,
     "compare-edited": compare_edited,
+    "corpus": compare_corpus,
 }
 
 

@@ -10,6 +10,7 @@ import subprocess
 
 import mutagen
 from mutagen import apev2, flac, id3, mp4
+from mutagen.aac import AAC
 from mutagen.id3 import ID3, ID3NoHeaderError
 
 # A value longer than this is told by its hash.
@@ -164,7 +165,8 @@ def tags(path):
     if riff and head[:4] != b"RIFF":
         found.update(rf64_tag(path))
         return found
-    file = mutagen.File(path)
+    # Frames of AAC behind an ID3v2 look like MPEG audio to a guess.
+    file = AAC(path) if path.suffix == ".aac" else mutagen.File(path)
     if file is None:
         raise ValueError("mutagen does not know it")
     if isinstance(file, mp4.MP4):
@@ -210,6 +212,14 @@ def tags_at_the_ends(path):
     except apev2.APENoHeaderError:
         pass
     return found
+
+
+def before_ape_tag(path):
+    """All bytes in front of an APEv2 tag at the end."""
+    with path.open("rb") as file:
+        tag = apev2._APEv2Data(file)
+        end = tag.start
+    return shown(path.read_bytes()[:end])
 
 
 # What ffprobe tells of the file rather than of what is in it, and what follows from its length.
