@@ -21,6 +21,7 @@ mod chunks;
 mod flac;
 mod id3v2;
 mod mp3;
+mod mp4;
 mod mpeg;
 mod originals;
 mod other;
@@ -37,6 +38,7 @@ pub use aiff::AiffStructure;
 pub use ape_tagged::ApeTaggedStructure;
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
+pub use mp4::Mp4Structure;
 pub use wav::WavStructure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
@@ -121,7 +123,7 @@ impl Format {
 
     /// Whether files of this format can be served with fresh metadata; the others are served as they are.
     pub fn has_synthesizer(self) -> bool {
-        !matches!(self, Self::Mp4 | Self::Ogg | Self::Unrecognised)
+        !matches!(self, Self::Ogg | Self::Unrecognised)
     }
 
     /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
@@ -406,6 +408,8 @@ pub enum Structure {
     Flac(FlacStructure),
     /// An MPEG audio file whose metadata can be written anew.
     Mp3(Mp3Structure),
+    /// An MP4 file whose metadata can be written anew.
+    Mp4(Mp4Structure),
     /// A WAVE file whose metadata can be written anew.
     Wav(WavStructure),
     /// An AIFF file whose metadata can be written anew.
@@ -578,6 +582,7 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
     let parsed = match format {
         Format::Flac => flac::probe(fetched, &sniffed),
         Format::Mp3 => mp3::probe(fetched, &sniffed),
+        Format::Mp4 => mp4::probe(fetched, &sniffed),
         Format::Wav => wav::probe(fetched, &sniffed),
         Format::Aiff => aiff::probe(fetched, &sniffed),
         Format::Ape | Format::WavPack | Format::Musepack | Format::TrueAudio => {
@@ -610,6 +615,7 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::AsIs => Ok(Layout::whole_file(desired.backing_len)),
         Structure::Flac(structure) => flac::synthesize(structure, desired),
         Structure::Mp3(structure) => mp3::synthesize(structure, desired),
+        Structure::Mp4(structure) => mp4::synthesize(structure, desired),
         Structure::Wav(structure) => wav::synthesize(structure, desired),
         Structure::Aiff(structure) => aiff::synthesize(structure, desired),
         Structure::ApeTagged(structure) => ape_tagged::synthesize(structure, desired),

@@ -90,10 +90,7 @@ fn files_that_others_had_trouble_with_lose_nothing() {
     }
     let verdict = judge(
         "corpus",
-        [
-            library.music().as_os_str(),
-            mount.path().as_os_str(),
-        ],
+        [library.music().as_os_str(), mount.path().as_os_str()],
     );
     assert!(verdict.checked > names.len() / 2, "{verdict:?}");
     let lost: BTreeSet<(String, String)> = verdict

@@ -1,10 +1,13 @@
 //! Collects the bytes and ranges of new metadata in the order in which they are served.
 
+use std::sync::Arc;
+
 use super::{Source, SynthesisError};
+use crate::layout::derived::Derived;
 use crate::layout::{BlobKind, Layout, Segment};
 
 /// Segments in the making. Neighbouring bytes become one segment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Assembly {
     done: Vec<Segment>,
     bytes: Vec<u8>,
@@ -36,6 +39,11 @@ impl Assembly {
                 len,
             },
         });
+    }
+
+    /// Appends bytes that are made when they are read.
+    pub(super) fn derived(&mut self, derived: Derived) {
+        self.segment(Segment::Derived(Arc::new(derived)));
     }
 
     /// Appends everything that another assembly holds.

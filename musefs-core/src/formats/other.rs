@@ -74,7 +74,6 @@ pub(super) fn properties_of(
 /// Which of lofty's readers a file is for; `None` where it has none.
 fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
     Ok(match sniffed.format {
-        Format::Mp4 => Some(FileType::Mp4),
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
@@ -99,6 +98,7 @@ fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, S
         }
         Format::Flac
         | Format::Mp3
+        | Format::Mp4
         | Format::Wav
         | Format::Aiff
         | Format::TrueAudio

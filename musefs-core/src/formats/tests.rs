@@ -14,6 +14,7 @@ mod chunk_files;
 mod damage;
 mod flac;
 mod mp3;
+mod mp4;
 mod wav;
 
 use build::FlacBuilder;

@@ -52,9 +52,9 @@ const TABLE: &[Row] = &[
     ("originaldate", &["ORIGINALDATE"], &["TDOR"], &["OriginalDate"], &["----:ORIGINALDATE"], &[]),
     ("originalyear", &["ORIGINALYEAR"], &["TXXX:originalyear"], &["ORIGINALYEAR"], &["----:ORIGINALYEAR"], &[]),
     ("releasedate", &["RELEASEDATE"], &["TDRL"], &["RELEASEDATE"], &["----:RELEASEDATE"], &[]),
-    ("track", &["TRACKNUMBER", "TRACK"], &["TRCK"], &["Track"], &["trkn"], &["ITRK", "IPRT", "TRCK"]),
+    ("track", &["TRACKNUMBER", "TRACK"], &["TRCK"], &["Track"], &["trkn", "----:TRACKNUMBER"], &["ITRK", "IPRT", "TRCK"]),
     ("tracktotal", &["TRACKTOTAL", "TOTALTRACKS"], &["TRCK/", "TXXX:TRACKTOTAL", "TXXX:TOTALTRACKS"], &["TRACKTOTAL", "TOTALTRACKS"], &["trkn/", "----:TRACKTOTAL", "----:TOTALTRACKS"], &[]),
-    ("disc", &["DISCNUMBER", "DISC"], &["TPOS"], &["Disc"], &["disk"], &[]),
+    ("disc", &["DISCNUMBER", "DISC"], &["TPOS"], &["Disc"], &["disk", "----:DISCNUMBER"], &[]),
     ("disctotal", &["DISCTOTAL", "TOTALDISCS"], &["TPOS/", "TXXX:DISCTOTAL", "TXXX:TOTALDISCS"], &["DISCTOTAL", "TOTALDISCS"], &["disk/", "----:DISCTOTAL", "----:TOTALDISCS"], &[]),
     ("discsubtitle", &["DISCSUBTITLE"], &["TSST"], &["DiscSubtitle"], &["----:DISCSUBTITLE"], &[]),
     ("comment", &["COMMENT", "DESCRIPTION"], &["COMM"], &["Comment"], &["©cmt"], &["ICMT"]),
@@ -75,7 +75,7 @@ const TABLE: &[Row] = &[
     ("key", &["KEY", "INITIALKEY"], &["TKEY"], &["KEY"], &["----:initialkey", "----:KEY"], &[]),
     ("mood", &["MOOD"], &["TMOO"], &["Mood"], &["----:MOOD"], &[]),
     ("lyrics", &["LYRICS", "UNSYNCEDLYRICS", "UNSYNCED LYRICS"], &["USLT"], &["Lyrics"], &["©lyr"], &[]),
-    ("compilation", &["COMPILATION"], &["TCMP"], &["Compilation"], &["cpil"], &[]),
+    ("compilation", &["COMPILATION"], &["TCMP"], &["Compilation"], &["cpil", "----:COMPILATION"], &[]),
     ("rating", &["RATING"], &["TXXX:RATING"], &["Rating"], &["rate", "----:RATING"], &["IRTD"]),
     ("titlesort", &["TITLESORT"], &["TSOT", "XSOT"], &["TITLESORT"], &["sonm"], &[]),
     ("artistsort", &["ARTISTSORT"], &["TSOP", "XSOP"], &["ARTISTSORT"], &["soar"], &[]),
@@ -111,7 +111,7 @@ const TABLE: &[Row] = &[
     ("performer", &["PERFORMER"], &["TMCL"], &["Performer"], &["----:PERFORMER"], &[]),
     ("work", &["WORK"], &["TXXX:WORK"], &["WORK"], &["©wrk"], &[]),
     ("movement", &["MOVEMENTNAME", "MOVEMENT"], &["MVNM"], &["MOVEMENTNAME"], &["©mvn"], &[]),
-    ("movementnumber", &["MOVEMENTNUMBER"], &["MVIN"], &["MOVEMENTNUMBER"], &["©mvi"], &[]),
+    ("movementnumber", &["MOVEMENTNUMBER"], &["MVIN"], &["MOVEMENTNUMBER"], &["©mvi", "----:MOVEMENTNUMBER"], &[]),
     ("originalalbum", &["ORIGINALALBUM"], &["TOAL"], &["ORIGINALALBUM"], &["----:ORIGINALALBUM"], &[]),
     ("originalartist", &["ORIGINALARTIST"], &["TOPE"], &["Original Artist"], &["----:ORIGINALARTIST"], &[]),
     ("originalfilename", &["ORIGINALFILENAME"], &["TOFN"], &["ORIGINALFILENAME"], &["----:ORIGINALFILENAME"], &[]),
@@ -132,13 +132,17 @@ fn names(row: &Row, family: Family) -> &'static [&'static str] {
     }
 }
 
-/// The name that `family` writes for a vocabulary key.
-pub(super) fn native_name(key: &str, family: Family) -> Option<&'static str> {
+/// The names that `family` has for a vocabulary key, the one that it writes first.
+pub(super) fn native_names(key: &str, family: Family) -> &'static [&'static str] {
     TABLE
         .iter()
         .find(|row| row.0 == key)
-        .and_then(|row| names(row, family).first())
-        .copied()
+        .map_or(&[], |row| names(row, family))
+}
+
+/// The name that `family` writes for a vocabulary key.
+pub(super) fn native_name(key: &str, family: Family) -> Option<&'static str> {
+    native_names(key, family).first().copied()
 }
 
 /// The key of a native name (compared without case), and how far down the row's names it stands.

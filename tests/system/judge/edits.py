@@ -64,7 +64,7 @@ def told(word, name, value):
     if word == "APE":
         return ["kind 0", value]
     if name.startswith("----:"):
-        return [f"1 0 {value}"]
+        return [f"1 0 {shown(value.encode())}"]
     if name.startswith("TXXX:"):
         return [f"desc={name[5:]}", value]
     return [value]

@@ -32,6 +32,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let mp3 = |tag: Vec<u8>| [tag, mpeg_frames(), behind.clone()].concat();
     vec![
         ("flac", flac),
+        ("m4a", mp4::sample()),
         ("mp3", mp3(id3v2_tag(4, 0, &body(4)))),
         ("mp3", mp3(id3v2_tag(3, 0x80, &unsynchronised(&body(3))))),
         ("mp3", mp3(id3v2_tag(3, 0, &body(3)))),
