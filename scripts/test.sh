@@ -52,19 +52,6 @@ unpack() {
     rm -f "$tools/$2"_*.deb
 }
 
-# python_environment: a virtual environment with the pinned requirements; sets MUSEFS_PYTHON.
-python_environment() {
-    local venv=$project/.cache/venv
-    if ! cmp -s scripts/requirements.txt "$venv/requirements.txt"; then
-        echo "Making $venv"
-        rm -rf "$venv"
-        python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements.txt
-        cp scripts/requirements.txt "$venv/requirements.txt"
-    fi
-    export MUSEFS_PYTHON=$venv/bin/python
-}
-
 # corpus: the test files of mutagen, which are in its source distribution alone; sets MUSEFS_CORPUS. Broken, odd and rare files
 # of all formats, collected by others over years.
 corpus() {

@@ -20,6 +20,7 @@ mod normal_user;
 mod read_only;
 mod refresh;
 mod scan_errors;
+mod scan_reads;
 mod served;
 mod store_errors;
 mod stuck_backing;

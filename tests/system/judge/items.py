@@ -36,7 +36,9 @@ def picture(kind, description, width, height):
 
 
 def pictures(case):
-    """The pictures of a case: none, one of 300 KB, or three of several types and sizes."""
+    """The pictures of a case: none, one of 300 KB or of 5 MB, or three of several types and sizes."""
+    if case == "cover":
+        return [picture(3, "", 1320, 1320)]
     if case == "picture":
         side = 317
         found = [picture(3, "", side, side)]
