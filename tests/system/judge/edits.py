@@ -78,7 +78,8 @@ def expected(family, before):
     after.pop(f"{word} {composer}", None)
     for name, value in [(title, TITLE), (mood, MOOD), (custom, CUSTOM)]:
         after[f"{word} {name}"] = told(word, name, value)
-    if "INFO INAM" in after:
+    if any(name.startswith("INFO ") for name in after):
+        # A list of short texts tells a changed title, too, also where it had none.
         after["INFO INAM"] = [TITLE]
     if "chunk NAME" in after:
         after["chunk NAME"] = [shown(TITLE.encode())]
