@@ -7,6 +7,7 @@
 mod support;
 
 mod bad_names;
+mod chunks_and_items;
 mod corpus;
 mod counting;
 mod dark_files;

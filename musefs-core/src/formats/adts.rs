@@ -1,6 +1,6 @@
 //! AAC in ADTS frames (ISO/IEC 13818-7, section 6.2): `ID3v2` in front, frames, and whatever taggers put behind them.
 //!
-//! Served as one `ID3v2.4` tag and the frames as they are.
+//! Served as one `ID3v2.4` tag, where there is anything to say, and the frames as they are.
 
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub(super) fn synthesize(
     structure: &AdtsStructure,
     desired: &Desired<'_>,
 ) -> Result<Layout, SynthesisError> {
-    let mut served = id3v2::write(desired, &structure.origins, &structure.rewrites)?;
+    let mut served = id3v2::write_any(desired, &structure.origins, &structure.rewrites)?;
     served.backing(structure.audio.offset, structure.audio.len);
     served.finish(desired.backing_len)
 }

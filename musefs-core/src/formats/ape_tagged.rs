@@ -1,7 +1,8 @@
 //! Files with `APEv2` behind their sound: Monkey's Audio, `WavPack`, Musepack, True Audio.
 //!
-//! Served as the sound as it is, and one `APEv2` tag behind it. A True Audio file that has `ID3v2` in front is served with
-//! one `ID3v2.4` tag there instead, because its readers look nowhere else. How the sound is coded is not known here.
+//! Served as the sound as it is, and one `APEv2` tag behind it. Many readers of True Audio know `ID3v2` in front alone, so
+//! a file of that format has one `ID3v2.4` tag there instead, unless `APEv2` is all that it has. A tag without anything to
+//! say is not written. How the sound is coded is not known here.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ enum Place {
     },
 }
 
-/// Takes a file apart. An `APEv2` tag counts; `ID3v2` in front or behind, Lyrics3 and `ID3v1` give what it does not have.
+/// Takes a file apart. The kind of tag that is served counts; the others give what it does not have.
 ///
 /// # Errors
 /// `NeedMore`, or `Broken` when an `ID3v2` tag is over a limit.
@@ -48,7 +49,8 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         len: trailers.audio_end - sniffed.start,
     };
     let is_true_audio = sniffed.format == Format::TrueAudio;
-    let tag = if is_true_audio && !sniffed.id3v2.is_empty() {
+    let has_only_ape = trailers.ape.is_some() && sniffed.id3v2.is_empty();
+    let tag = if is_true_audio && !has_only_ape {
         let tag = id3v2::read_all(fetched, &sniffed.id3v2, &trailers)?;
         probe.tags = tag.tags;
         probe.art = tag.art;
@@ -157,7 +159,7 @@ pub(super) fn synthesize(
 ) -> Result<Layout, SynthesisError> {
     let mut served = match &structure.tag {
         Place::Behind(_) => Assembly::default(),
-        Place::InFront { origins, rewrites } => id3v2::write(desired, origins, rewrites)?,
+        Place::InFront { origins, rewrites } => id3v2::write_any(desired, origins, rewrites)?,
     };
     served.backing(structure.audio.offset, structure.audio.len);
     if let Place::Behind(originals) = &structure.tag {

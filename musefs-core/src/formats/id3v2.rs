@@ -24,7 +24,7 @@ use body::Body;
 use decode::Content;
 use frame::Frame;
 pub(super) use merge::read_all;
-pub(super) use write::write;
+pub(super) use write::{write, write_any};
 
 /// Length of a tag's header in bytes; a footer is as long.
 pub(super) const HEADER_BYTES: u64 = 10;

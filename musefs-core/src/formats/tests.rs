@@ -218,9 +218,14 @@ proptest! {
     fn a_damaged_stored_structure_is_an_error_or_another_structure(
         flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in any::<prop::sample::Index>(),
+        file in any::<prop::sample::Index>(),
     ) {
-        let bytes = FlacBuilder::new().comment("TITLE=One").comment("TRACKNUMBER=1/2").build();
-        let probe = probed(&bytes, "flac");
+        let flac = FlacBuilder::new().comment("TITLE=One").comment("TRACKNUMBER=1/2").build();
+        let wide = chunk_files::Wav::wide(0, 8000).data().build();
+        let wv = [ape_tagged::audio("wv"), ape_tagged::items()].concat();
+        let files = [("flac", flac), ("wav", wav::full()), ("wav", wide), ("aiff", aiff::full()), ("wv", wv)];
+        let (extension, bytes) = file.get(&files);
+        let probe = probed(bytes, extension);
         let mut stored = probe.structure.to_bytes();
         for (index, byte) in flips {
             let at = index.index(stored.len());

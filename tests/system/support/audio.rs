@@ -152,6 +152,13 @@ pub fn write(path: &Path, sound: Sound, tags: &[(&str, &str)], with_art: bool) {
     ffmpeg(&arguments, path);
 }
 
+/// Encodes two seconds of sound to `path` as its extension and `arguments` (ffmpeg's) say.
+pub fn encode(path: &Path, arguments: &[&str]) {
+    let mut all = vec!["-i".into(), SAMPLES.sound(Sound::Flac).into_os_string()];
+    all.extend(arguments.iter().map(Into::into));
+    ffmpeg(&all, path);
+}
+
 /// A hash of the decoded sound.
 pub fn sound_hash(path: &Path) -> String {
     let mut command = Command::new("ffmpeg");

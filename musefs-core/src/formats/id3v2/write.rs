@@ -71,6 +71,21 @@ pub(in crate::formats) fn write(
     Ok(tag)
 }
 
+/// The whole tag, or nothing where it would hold no frame.
+///
+/// # Errors
+/// Those of [`write`].
+pub(in crate::formats) fn write_any(
+    desired: &Desired<'_>,
+    origins: &[Origin],
+    rewrites: &[Rewrite],
+) -> Result<Assembly, SynthesisError> {
+    if desired.tags.is_empty() && desired.art.is_empty() && desired.items.is_empty() {
+        return Ok(Assembly::default());
+    }
+    write(desired, origins, rewrites)
+}
+
 /// The values of each frame by its native name, in the order in which their keys first appear.
 fn natives<'a>(tags: &'a [Tag], origins: &[Origin]) -> Vec<(String, Vec<&'a str>)> {
     let mut keys: Vec<(&str, VecDeque<&str>)> = Vec::new();

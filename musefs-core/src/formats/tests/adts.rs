@@ -29,6 +29,15 @@ fn tags_stand_in_front_of_the_frames() {
 }
 
 #[test]
+fn a_file_without_tags_is_served_as_it_is() {
+    let probe = probed(&frames(), "aac");
+    assert_eq!(probe.properties.sample_rate_hz, Some(44_100));
+    assert_eq!(probe.properties.channels, Some(2));
+    assert_eq!(probe.properties.duration_ms, Some(4 * 1024 * 1000 / 44_100));
+    assert_eq!(served(&probe, &frames()), frames());
+}
+
+#[test]
 fn pictures_are_not_read() {
     let picture = [&b"\0image/jpeg\0\x03\0"[..], &vec![5; 5 << 20]].concat();
     let front = id3v2_tag(4, 0, &frame(4, "APIC", 0, &picture));

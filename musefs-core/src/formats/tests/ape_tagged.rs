@@ -92,7 +92,11 @@ fn a_file_without_tags_is_served_as_it_is() {
         let probe = probed(&bytes, extension);
         assert_eq!(served(&probe, &bytes), bytes);
         let (served, _) = edited(&bytes, extension, |tags| tags.push(tag("title", "One")));
-        assert!(served.starts_with(&bytes));
+        if extension == "tta" {
+            assert!(served.starts_with(b"ID3\x04") && served.ends_with(&bytes));
+        } else {
+            assert!(served.starts_with(&bytes));
+        }
     }
 }
 
@@ -108,12 +112,8 @@ fn edits_take_the_place_of_what_was_there() {
             ("genre", "Märchen"),
             ("disctotal", "2"),
             ("disc", "1"),
-            ("id3", "forbidden"),
-            ("x", "short"),
         ] {
-            if !["id3", "x"].contains(&key) {
-                tags.push(tag(key, value));
-            }
+            tags.push(tag(key, value));
         }
     });
     for raw in [

@@ -253,6 +253,75 @@ fn wide_sizes_are_put_right_and_the_rest_of_their_chunk_kept() {
     assert!(served.windows(data.len()).any(|window| window == data));
 }
 
+/// What a probe says of a file of `len` bytes that is `head`, zeros, and `tail`.
+fn probed_sparse(head: &[u8], len: u64, tail: &[u8]) -> Probe {
+    let mut fetched = Fetched::new(len);
+    for _ in 0..ROUNDS_MAX {
+        let Range { start, end } = match probe(&fetched, Some("wav")) {
+            Ok(probe) => return probe,
+            Err(range) => range,
+        };
+        let byte = |at: u64| {
+            let from = |bytes: &[u8], at: u64| bytes.get(usize::try_from(at).unwrap()).copied();
+            let tail_at = len - tail.len() as u64;
+            let end = at.checked_sub(tail_at).and_then(|at| from(tail, at));
+            end.or_else(|| from(head, at)).unwrap_or(0)
+        };
+        assert!(end - start < 1 << 16);
+        fetched.insert(start, (start..end).map(byte).collect());
+    }
+    panic!("probing did not end");
+}
+
+#[test]
+fn sound_over_four_gigabytes_keeps_its_sizes() {
+    let sound: u64 = 5 << 30;
+    let head = Wav::wide(sound + 100, sound)
+        .chunk_stating("data", u32::MAX, b"")
+        .build();
+    let tail = &Wav::new().info(&[("INAM", b"One\0")]).build()[36..];
+    let len = head.len() as u64 + sound + tail.len() as u64;
+    let mut probe = probed_sparse(&head, len, tail);
+    assert_eq!(probe.failure, None);
+    assert_eq!(values(&probe, "title"), ["One"]);
+    assert_eq!(probe.properties.duration_ms, Some(sound * 1000 / 16_000));
+    probe.tags.push(tag("isrc", "x"));
+    let desired = Desired {
+        structure: &probe.structure,
+        backing_len: len,
+        tags: &probe.tags,
+        art: &[],
+        items: &[],
+    };
+    let layout = synthesize(&desired).unwrap();
+    assert!(layout.len() > len && layout.inline_bytes() < 1000);
+    let start: Vec<u8> = layout
+        .pieces(0..28)
+        .flat_map(|piece| match piece {
+            Piece::Inline(bytes) => bytes.to_vec(),
+            Piece::Backing { offset, len } => slice(&head, ByteRange { offset, len }).to_vec(),
+            _ => panic!("neither new nor old"),
+        })
+        .collect();
+    assert_eq!(start[..20], head[..20]);
+    assert_eq!(start[20..], (layout.len() - 8).to_le_bytes());
+
+    // Without 64-bit sizes nothing tells where such sound ends.
+    let head = Wav::new()
+        .chunk_stating("data", u32::MAX, b"")
+        .size(u32::MAX)
+        .build();
+    let probe = probed_sparse(&head, sound, b"");
+    assert_eq!(
+        probe.properties.duration_ms,
+        Some((sound - 44) * 1000 / 16_000)
+    );
+    assert_eq!(
+        layout_of(&probe, usize::try_from(sound).unwrap()),
+        Ok(Layout::whole_file(sound))
+    );
+}
+
 #[test]
 fn what_follows_the_stated_end_is_kept_but_for_tags_of_other_formats() {
     let bytes = Wav::new()
@@ -324,6 +393,23 @@ fn a_file_without_sound_is_served_as_it_is() {
         assert!(probe.failure.is_some());
         assert_eq!(served(&probe, &bytes), bytes);
     }
+}
+
+#[test]
+fn thousands_of_chunks_are_walked_in_few_rounds_and_more_are_refused() {
+    let of = |count: usize| {
+        let junk = (0..count).fold(Wav::new(), |file, index| {
+            file.chunk("JUNK", &[0; 30][..index % 30])
+        });
+        junk.data().info(&[("INAM", b"One\0")]).build()
+    };
+    // A block of 64 bytes holds few chunks: the walk itself has to ask ahead.
+    let (probe, _) = probe_by(&of(4000), Some("wav"), 64);
+    assert_eq!(probe.tags, [tag("title", "One")]);
+    let bytes = of(4100);
+    let probe = probed(&bytes, "wav");
+    assert_eq!(probe.failure, Some(Failure::OverLimit));
+    assert_eq!(served(&probe, &bytes), bytes);
 }
 
 #[test]
