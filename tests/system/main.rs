@@ -14,6 +14,7 @@ mod lifecycle;
 mod metrics_directory;
 mod metrics_readers;
 mod mountpoint_errors;
+mod mp4_files;
 mod normal_user;
 mod read_only;
 mod refresh;
