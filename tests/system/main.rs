@@ -17,6 +17,7 @@ mod matrix;
 mod metrics_directory;
 mod metrics_readers;
 mod mountpoint_errors;
+mod mp4_files;
 mod normal_user;
 mod read_only;
 mod refresh;
