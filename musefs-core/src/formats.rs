@@ -23,6 +23,7 @@ mod id3v2;
 mod mp3;
 mod mp4;
 mod mpeg;
+mod ogg;
 mod originals;
 mod other;
 mod region;
@@ -39,6 +40,7 @@ pub use ape_tagged::ApeTaggedStructure;
 pub use flac::FlacStructure;
 pub use mp3::Mp3Structure;
 pub use mp4::Mp4Structure;
+pub use ogg::OggStructure;
 pub use wav::WavStructure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
@@ -123,7 +125,7 @@ impl Format {
 
     /// Whether files of this format can be served with fresh metadata; the others are served as they are.
     pub fn has_synthesizer(self) -> bool {
-        !matches!(self, Self::Ogg | Self::Unrecognised)
+        self != Self::Unrecognised
     }
 
     /// The format that an extension (without its dot, any case) promises, where it promises one of the table.
@@ -211,7 +213,8 @@ pub struct Tag {
 /// Where the bytes of a picture or of an opaque item lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// In the backing file, untouched.
+    /// In the backing file, untouched. In Ogg that is the form in which the file stores them: page headers may be in
+    /// between, and a picture is the base64 text of a comment.
     Backing(ByteRange),
     /// In the store, because somebody put it there.
     Blob {
@@ -223,7 +226,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Length in bytes.
+    /// Length in bytes as stored.
     pub fn len(&self) -> u64 {
         match self {
             Self::Backing(range) => range.len,
@@ -418,6 +421,8 @@ pub enum Structure {
     ApeTagged(ApeTaggedStructure),
     /// An ADTS file whose metadata can be written anew.
     Adts(AdtsStructure),
+    /// An Ogg file whose headers can be written anew.
+    Ogg(OggStructure),
 }
 
 /// A stored structure is not one of this version of musefs.
@@ -589,7 +594,8 @@ pub fn probe(fetched: &Fetched, extension: Option<&str>) -> Result<Probe, Range<
             ape_tagged::probe(fetched, &sniffed)
         }
         Format::Adts => adts::probe(fetched, &sniffed),
-        _ => other::probe(fetched, &sniffed),
+        Format::Ogg => ogg::probe(fetched, &sniffed),
+        Format::Unrecognised => other::probe(fetched, &sniffed),
     };
     let mut probe = match parsed {
         Ok(probe) => probe,
@@ -620,6 +626,7 @@ pub fn synthesize(desired: &Desired<'_>) -> Result<Layout, SynthesisError> {
         Structure::Aiff(structure) => aiff::synthesize(structure, desired),
         Structure::ApeTagged(structure) => ape_tagged::synthesize(structure, desired),
         Structure::Adts(structure) => adts::synthesize(structure, desired),
+        Structure::Ogg(structure) => ogg::synthesize(structure, desired),
     }
 }
 

@@ -61,6 +61,40 @@ impl Segment {
         }
     }
 
+    /// `len` bytes of it from `offset`; both must lie within its length.
+    pub fn part(&self, offset: u64, len: u64) -> Self {
+        if offset == 0 && len == self.len() {
+            return self.clone();
+        }
+        match self {
+            Self::Inline(bytes) => {
+                let start = usize::try_from(offset).expect("within a slice");
+                let len = usize::try_from(len).expect("within a slice");
+                Self::Inline(bytes[start..start + len].into())
+            }
+            Self::Backing { offset: start, .. } => Self::Backing {
+                offset: start + offset,
+                len,
+            },
+            Self::StoreBlob {
+                blob,
+                kind,
+                offset: start,
+                ..
+            } => Self::StoreBlob {
+                blob: *blob,
+                kind: *kind,
+                offset: start + offset,
+                len,
+            },
+            Self::Derived(of) => Self::Derived(Arc::new(Derived::Part {
+                of: Arc::clone(of),
+                offset,
+                len,
+            })),
+        }
+    }
+
     /// The range of the backing file that it reads, as its start and its end; `None` where it reads none.
     fn backing_range(&self) -> Option<(u64, Option<u64>)> {
         match self {
@@ -213,6 +247,12 @@ impl Layout {
     /// The segments, in the order of the served file.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// The end of the last byte of the backing file that is looked at; 0 where none is.
+    pub fn backing_end(&self) -> u64 {
+        let ends = self.segments.iter().filter_map(Segment::backing_range);
+        ends.filter_map(|(_, end)| end).max().unwrap_or(0)
     }
 
     /// Bytes held in memory by this layout's inline segments.

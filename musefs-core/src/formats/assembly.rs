@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::region::Places;
 use super::{Source, SynthesisError};
 use crate::layout::derived::Derived;
 use crate::layout::{BlobKind, Layout, Segment};
@@ -46,6 +47,18 @@ impl Assembly {
         self.segment(Segment::Derived(Arc::new(derived)));
     }
 
+    /// Appends the bytes of a picture or of a kept item that may be in several runs of the file.
+    pub(super) fn stored(&mut self, source: Source, kind: BlobKind, places: &impl Places) {
+        match source {
+            Source::Backing(range) => {
+                for run in places.runs(range) {
+                    self.backing(run.offset, run.len);
+                }
+            }
+            blob @ Source::Blob { .. } => self.source(blob, kind),
+        }
+    }
+
     /// Appends everything that another assembly holds.
     pub(super) fn append(&mut self, other: Self) {
         let tail = other.bytes;
@@ -64,12 +77,18 @@ impl Assembly {
     }
 
     /// The layout of all that was appended, over a backing file of `backing_len` bytes.
-    pub(super) fn finish(mut self, backing_len: u64) -> Result<Layout, SynthesisError> {
-        self.flush();
-        Ok(Layout::new(self.done, backing_len)?)
+    pub(super) fn finish(self, backing_len: u64) -> Result<Layout, SynthesisError> {
+        Ok(Layout::new(self.into_segments(), backing_len)?)
     }
 
-    fn segment(&mut self, segment: Segment) {
+    /// All that was appended.
+    pub(super) fn into_segments(mut self) -> Vec<Segment> {
+        self.flush();
+        self.done
+    }
+
+    /// Appends a segment.
+    pub(super) fn segment(&mut self, segment: Segment) {
         self.flush();
         self.done_len = self.done_len.saturating_add(segment.len());
         self.done.push(segment);

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::assembly::Assembly;
-use super::region::{Region, ahead};
+use super::region::{Extent, InOneRun, Region, ahead};
 use super::sniff::Sniffed;
 use super::text::utf8_or_legacy;
 use super::vorbis_comment::{self, CommentList};
@@ -27,15 +27,15 @@ const BLOCK_BYTES_MAX: u64 = (1 << 24) - 1;
 /// Zeros in the PADDING block that ends the metadata, in bytes.
 const PADDING_BYTES: usize = 256;
 
-const STREAMINFO: u8 = 0;
-const PADDING: u8 = 1;
+pub(super) const STREAMINFO: u8 = 0;
+pub(super) const PADDING: u8 = 1;
 const APPLICATION: u8 = 2;
 const SEEKTABLE: u8 = 3;
-const VORBIS_COMMENT: u8 = 4;
+pub(super) const VORBIS_COMMENT: u8 = 4;
 const CUESHEET: u8 = 5;
-const PICTURE: u8 = 6;
-const INVALID: u8 = 127;
-const LAST: u8 = 0x80;
+pub(super) const PICTURE: u8 = 6;
+pub(super) const INVALID: u8 = 127;
+pub(super) const LAST: u8 = 0x80;
 const STREAMINFO_BYTES: u64 = 34;
 
 /// A kept block of another type: this, then the type's number.
@@ -93,11 +93,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
                 if let Some(art) = picture(&region)? {
                     probe.art.push(art);
                 } else {
-                    probe.warnings.push(Warning::BadField {
-                        field: "PICTURE".to_owned(),
-                        reason: "its lengths contradict each other; the block is kept as it is"
-                            .to_owned(),
-                    });
+                    probe.warnings.push(contradicting_picture());
                     probe.items.push(kept(kind, body));
                 }
             }
@@ -131,7 +127,16 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
     Ok(probe)
 }
 
-fn kept(kind: u8, body: ByteRange) -> OpaqueItem {
+/// What is said of a PICTURE block that [`picture`] makes nothing of.
+pub(super) fn contradicting_picture() -> Warning {
+    Warning::BadField {
+        field: "PICTURE".to_owned(),
+        reason: "its lengths contradict each other; the block is kept as it is".to_owned(),
+    }
+}
+
+/// The item of a block that is kept as it is.
+pub(super) fn kept(kind: u8, body: ByteRange) -> OpaqueItem {
     let native = match kind {
         APPLICATION => "APPLICATION".to_owned(),
         CUESHEET => "CUESHEET".to_owned(),
@@ -145,7 +150,11 @@ fn kept(kind: u8, body: ByteRange) -> OpaqueItem {
 }
 
 /// Tags of a leading `ID3v2`, for a file that has no comments of its own.
-fn borrow_from_id3v2(fetched: &Fetched, sniffed: &Sniffed, probe: &mut Probe) -> Result<(), Stop> {
+pub(super) fn borrow_from_id3v2(
+    fetched: &Fetched,
+    sniffed: &Sniffed,
+    probe: &mut Probe,
+) -> Result<(), Stop> {
     let Some(place) = sniffed.id3v2.first() else {
         return Ok(());
     };
@@ -159,17 +168,19 @@ fn borrow_from_id3v2(fetched: &Fetched, sniffed: &Sniffed, probe: &mut Probe) ->
 }
 
 /// A PICTURE block (RFC 9639, section 8.8) with its data as a range; `None` when its lengths do not fit the block.
-fn picture(region: &Region<'_>) -> Result<Option<Art>, Stop> {
+pub(super) fn picture<'a>(extent: &impl Extent<'a>) -> Result<Option<Art>, Stop> {
     // All the fields of an ordinary picture come with the first request.
     const FIELDS_BYTES: u64 = 256;
     let parse = || -> Result<Option<Art>, Stop> {
         let number = |offset: u64| -> Result<u32, Stop> {
-            let bytes = region.get(offset, 4, FIELDS_BYTES)?;
-            Ok(u32::from_be_bytes(bytes.try_into().expect("four bytes")))
+            let bytes = extent.get(offset, 4, FIELDS_BYTES)?;
+            Ok(u32::from_be_bytes(
+                bytes[..].try_into().expect("four bytes"),
+            ))
         };
         let text = |offset: u64, len: u32| -> Result<String, Stop> {
             let len = usize::try_from(len).expect("bounded");
-            Ok(utf8_or_legacy(region.get(offset, len, FIELDS_BYTES)?).text)
+            Ok(utf8_or_legacy(&extent.get(offset, len, FIELDS_BYTES)?).text)
         };
         let picture_type = number(0)?;
         let mime_len = number(4)?;
@@ -186,7 +197,7 @@ fn picture(region: &Region<'_>) -> Result<Option<Art>, Stop> {
         let offset = offset + 4 + u64::from(description_len);
         let data = offset + 20;
         let data_len = u64::from(number(offset + 16)?);
-        if data_len > region.len() - data {
+        if data_len > extent.len() - data {
             return Ok(None);
         }
         Ok(Some(Art {
@@ -197,7 +208,7 @@ fn picture(region: &Region<'_>) -> Result<Option<Art>, Stop> {
             height: number(offset + 4)?,
             depth: number(offset + 8)?,
             colors: number(offset + 12)?,
-            source: Source::Backing(region.range(data, data_len)),
+            source: Source::Backing(extent.range(data, data_len)),
         }))
     };
     match parse() {
@@ -207,7 +218,7 @@ fn picture(region: &Region<'_>) -> Result<Option<Art>, Stop> {
 }
 
 /// Sample rate (20 bits), channels less one (3), bits less one (5) and samples (36) from byte 10 of STREAMINFO.
-fn properties(stream_info: &[u8], audio_len: u64) -> AudioProperties {
+pub(super) fn properties(stream_info: &[u8], audio_len: u64) -> AudioProperties {
     let packed = u64::from_be_bytes(stream_info[10..18].try_into().expect("eight bytes"));
     let field = |shift: u32, bits: u32| {
         u32::try_from(packed >> shift & ((1 << bits) - 1)).expect("at most 20 bits")
@@ -252,7 +263,9 @@ pub(super) fn synthesize(
     if let Some(seek_table) = structure.seek_table {
         block(SEEKTABLE, "SEEKTABLE", raw(seek_table), &mut served)?;
     }
-    let comments = structure.comments.write(desired.tags, desired.items)?;
+    let comments = structure
+        .comments
+        .write(desired.tags, desired.items, Vec::new(), &InOneRun)?;
     block(VORBIS_COMMENT, "VORBIS_COMMENT", comments, &mut served)?;
     for item in desired.items {
         if vorbis_comment::is_kept_comment(&item.native) {
@@ -263,7 +276,10 @@ pub(super) fn synthesize(
         block(block_type(&item.native)?, &item.native, body, &mut served)?;
     }
     for art in desired.art {
-        block(PICTURE, "PICTURE", picture_body(art)?, &mut served)?;
+        let mut body = Assembly::default();
+        body.bytes(&picture_head(art, art.source.len())?);
+        body.source(art.source, BlobKind::Art);
+        block(PICTURE, "PICTURE", body, &mut served)?;
     }
     let mut padding = Assembly::default();
     padding.bytes(&[0; PADDING_BYTES]);
@@ -272,7 +288,8 @@ pub(super) fn synthesize(
     served.finish(desired.backing_len)
 }
 
-fn block_type(native: &str) -> Result<u8, SynthesisError> {
+/// The type of the block that a kept item is.
+pub(super) fn block_type(native: &str) -> Result<u8, SynthesisError> {
     match native {
         "APPLICATION" => Ok(APPLICATION),
         "CUESHEET" => Ok(CUESHEET),
@@ -286,29 +303,34 @@ fn block_type(native: &str) -> Result<u8, SynthesisError> {
     }
 }
 
-fn picture_body(art: &Art) -> Result<Assembly, SynthesisError> {
-    let mut body = Assembly::default();
-    let number = |what: &str, len: u64| {
+/// What stands in a PICTURE block in front of `data_len` bytes of data (RFC 9639, section 8.8).
+pub(super) fn picture_head(art: &Art, data_len: u64) -> Result<Vec<u8>, SynthesisError> {
+    let number = |len: u64| {
         u32::try_from(len).map_err(|_| SynthesisError::TooLarge {
-            what: what.to_owned(),
+            what: "PICTURE".to_owned(),
             len,
             max: BLOCK_BYTES_MAX,
         })
     };
-    body.bytes(&art.picture_type.to_be_bytes());
+    let mut head = art.picture_type.to_be_bytes().to_vec();
     for text in [&art.mime, &art.description] {
-        body.bytes(&number("PICTURE", text.len() as u64)?.to_be_bytes());
-        body.bytes(text.as_bytes());
+        head.extend(number(text.len() as u64)?.to_be_bytes());
+        head.extend_from_slice(text.as_bytes());
     }
     for field in [art.width, art.height, art.depth, art.colors] {
-        body.bytes(&field.to_be_bytes());
+        head.extend(field.to_be_bytes());
     }
-    body.bytes(&number("PICTURE", art.source.len())?.to_be_bytes());
-    body.source(art.source, BlobKind::Art);
-    Ok(body)
+    head.extend(number(data_len)?.to_be_bytes());
+    Ok(head)
 }
 
-fn block(kind: u8, what: &str, body: Assembly, into: &mut Assembly) -> Result<(), SynthesisError> {
+/// A block with its header.
+pub(super) fn block(
+    kind: u8,
+    what: &str,
+    body: Assembly,
+    into: &mut Assembly,
+) -> Result<(), SynthesisError> {
     let len = body.len();
     let size = u32::try_from(len)
         .ok()

@@ -32,7 +32,7 @@ const BULK_READ_BYTES_MIN: usize = 128 << 10;
 /// `NeedMore`, or `Broken` when nothing could be read.
 pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop> {
     let mut probe = Probe::as_is(sniffed.format);
-    let Some(kind) = file_type(fetched, sniffed)? else {
+    let Some(kind) = file_type(sniffed) else {
         probe.warnings.push(Warning::BadField {
             field: sniffed.format.as_str().to_owned(),
             reason: "the tags of this codec are not read".to_owned(),
@@ -62,7 +62,7 @@ pub(super) fn properties_of(
     sniffed: &Sniffed,
     audio: ByteRange,
 ) -> Result<AudioProperties, Stop> {
-    let Some(kind) = file_type(fetched, sniffed)? else {
+    let Some(kind) = file_type(sniffed) else {
         return Ok(AudioProperties::default());
     };
     match with_lofty(fetched, audio, kind, options(false)) {
@@ -72,39 +72,13 @@ pub(super) fn properties_of(
 }
 
 /// Which of lofty's readers a file is for; `None` where it has none.
-fn file_type(fetched: &Fetched, sniffed: &Sniffed) -> Result<Option<FileType>, Stop> {
-    Ok(match sniffed.format {
+fn file_type(sniffed: &Sniffed) -> Option<FileType> {
+    match sniffed.format {
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
-        Format::Ogg => {
-            // The first packet of the first page names the codec (RFC 3533 section 6; RFC 7845 section 5.1).
-            let left = fetched.file_len() - sniffed.start;
-            let head = fetched.get(
-                sniffed.start,
-                usize::try_from(left.min(300)).expect("bounded"),
-            )?;
-            let segments = usize::from(head.get(26).copied().unwrap_or_default());
-            let packet = head.get(27 + segments..).unwrap_or_default();
-            if packet.starts_with(b"OpusHead") {
-                Some(FileType::Opus)
-            } else if packet.starts_with(b"\x01vorbis") {
-                Some(FileType::Vorbis)
-            } else if packet.starts_with(b"Speex   ") {
-                Some(FileType::Speex)
-            } else {
-                None
-            }
-        }
-        Format::Flac
-        | Format::Mp3
-        | Format::Mp4
-        | Format::Wav
-        | Format::Aiff
-        | Format::TrueAudio
-        | Format::Adts
-        | Format::Unrecognised => None,
-    })
+        _ => None,
+    }
 }
 
 /// Tags in one pass, properties in another: the properties fail for files whose tags can be read.

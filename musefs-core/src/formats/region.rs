@@ -3,7 +3,53 @@
 //! A region never reaches past the part of the file that it was made for, and turns a request for bytes that were not
 //! fetched into one for a little more, so that a walk over many small parts costs few rounds. It knows no format.
 
+use std::borrow::Cow;
+
 use super::{ByteRange, Failure, Fetched, Stop};
+
+/// Bytes that belong together, in one run of the file or in several, addressed as if they were in one.
+pub(super) trait Extent<'a> {
+    /// Length in bytes.
+    fn len(&self) -> u64;
+
+    /// `len` bytes from `offset`. When they have to be fetched, up to `ahead` bytes are asked for.
+    ///
+    /// # Errors
+    /// `NeedMore`, or `Broken(Malformed)` when the extent ends before them.
+    fn get(&self, offset: u64, len: usize, ahead: u64) -> Result<Cow<'a, [u8]>, Stop>;
+
+    /// The range of the file from the first to the last of `len` bytes from `offset`, with whatever lies between.
+    fn range(&self, offset: u64, len: u64) -> ByteRange;
+}
+
+impl<'a> Extent<'a> for Region<'a> {
+    fn len(&self) -> u64 {
+        Region::len(self)
+    }
+
+    fn get(&self, offset: u64, len: usize, ahead: u64) -> Result<Cow<'a, [u8]>, Stop> {
+        Region::get(self, offset, len, ahead).map(Cow::Borrowed)
+    }
+
+    fn range(&self, offset: u64, len: u64) -> ByteRange {
+        Region::range(self, offset, len)
+    }
+}
+
+/// Where the bytes of an extent lie: what [`Extent::range`] gave, back to runs of the file.
+pub(super) trait Places {
+    /// The runs of the file that hold the bytes of `range`, in order.
+    fn runs(&self, range: ByteRange) -> Vec<ByteRange>;
+}
+
+/// Bytes that lie in one run each.
+pub(super) struct InOneRun;
+
+impl Places for InOneRun {
+    fn runs(&self, range: ByteRange) -> Vec<ByteRange> {
+        vec![range]
+    }
+}
 
 /// Bytes `start..end` of a file.
 #[derive(Clone, Copy)]

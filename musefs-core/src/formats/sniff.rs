@@ -1,7 +1,7 @@
 //! What kind of file this is, by its content. The extension only decides how hard to look for MPEG audio.
 
 use super::mp3::{self, Stream};
-use super::{ByteRange, Failure, Fetched, Format, Stop, id3v2};
+use super::{ByteRange, Failure, Fetched, Format, Stop, id3v2, ogg};
 
 /// Most `ID3v2` tags in front of the audio.
 const LEADING_TAGS_MAX: usize = 8;
@@ -41,6 +41,13 @@ pub(super) fn sniff(fetched: &Fetched, extension: Option<&str>) -> Result<Sniffe
     let mut format = by_magic(head);
     if format.is_none() && promised == Some(Format::Mp4) && is_atom(head) {
         format = Some(Format::Mp4);
+    }
+    if format.is_none()
+        && promised == Some(Format::Ogg)
+        && let Some(junk) = ogg::find_first(fetched, start)?
+    {
+        start += junk;
+        format = Some(Format::Ogg);
     }
     if format.is_none() && is_adts(fetched, start, head)? {
         format = Some(Format::Adts);

@@ -15,6 +15,8 @@ mod damage;
 mod flac;
 mod mp3;
 mod mp4;
+mod ogg;
+mod ogg_build;
 mod wav;
 
 use build::FlacBuilder;
@@ -24,9 +26,14 @@ const ROUNDS_MAX: usize = 64;
 
 /// Probes a file as a scan does: fetching what is asked for, rounded out to blocks of `block` bytes.
 fn probe_by(bytes: &[u8], extension: Option<&str>, block: u64) -> (Probe, u64) {
+    probe_within(bytes, extension, block, ROUNDS_MAX)
+}
+
+/// As [`probe_by`], with at most `rounds` requests.
+fn probe_within(bytes: &[u8], extension: Option<&str>, block: u64, rounds: usize) -> (Probe, u64) {
     let len = bytes.len() as u64;
     let mut fetched = Fetched::new(len);
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..rounds {
         match probe(&fetched, extension) {
             Ok(probe) => return (probe, fetched.bytes()),
             Err(Range { start, end }) => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::assembly::Assembly;
-use super::region::{Region, ahead};
+use super::region::{Extent, Places, ahead};
 use super::text::{TextBudget, number_and_total, utf8_or_legacy, values_hash};
 use super::vocabulary::{Claims, Family, native_name, total_of};
 use super::{ByteRange, Failure, OpaqueItem, Source, Stop, SynthesisError, Tag, Warning};
@@ -24,7 +24,7 @@ const NAME_BYTES_MAX: usize = 256;
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
 
 /// A kept comment: this, then its name; the item's bytes are its value.
-const KEPT_PREFIX: &str = "COMMENT:";
+pub(super) const KEPT_PREFIX: &str = "COMMENT:";
 
 /// A kept comment without a name; the item's bytes are all of it.
 const KEPT_NAMELESS: &str = "COMMENT";
@@ -67,6 +67,8 @@ pub(super) struct Comments {
     pub(super) tags: Vec<Tag>,
     pub(super) items: Vec<OpaqueItem>,
     pub(super) warnings: Vec<Warning>,
+    /// Where the last list ended, in bytes from its extent's start.
+    pub(super) end: u64,
 }
 
 /// A comment whose text was read.
@@ -77,16 +79,16 @@ struct ReadComment {
     legacy: bool,
 }
 
-/// Reads comment lists one after the other as if they were one: the regions hold a list each, from its vendor length on.
+/// Reads comment lists one after the other as if they were one: the extents hold a list each, from its vendor length on.
 ///
 /// # Errors
 /// `NeedMore`, or `Broken` when a list contradicts its own lengths or has too many comments.
-pub(super) fn read(regions: &[Region<'_>]) -> Result<Comments, Stop> {
+pub(super) fn read<'a>(extents: &[impl Extent<'a>]) -> Result<Comments, Stop> {
     let mut comments = Comments::default();
     let mut budget = TextBudget::new();
     let mut read = Vec::new();
-    for region in regions {
-        read_list(region, &mut budget, &mut comments, &mut read)?;
+    for extent in extents {
+        read_list(extent, &mut budget, &mut comments, &mut read)?;
     }
     let upper: Vec<String> = read
         .iter()
@@ -144,41 +146,41 @@ pub(super) fn read(regions: &[Region<'_>]) -> Result<Comments, Stop> {
     Ok(comments)
 }
 
-fn read_list(
-    region: &Region<'_>,
+fn read_list<'a>(
+    extent: &impl Extent<'a>,
     budget: &mut TextBudget,
     into: &mut Comments,
     read: &mut Vec<ReadComment>,
 ) -> Result<(), Stop> {
-    if region.len() <= WHOLE_BYTES_MAX {
-        let len = usize::try_from(region.len()).expect("bounded");
-        region.get(0, len, 0)?;
+    if extent.len() <= WHOLE_BYTES_MAX {
+        let len = usize::try_from(extent.len()).expect("bounded");
+        extent.get(0, len, 0)?;
     }
     let malformed = Stop::Broken(Failure::Malformed);
-    let vendor_len = u64::from(length(region, 0, 0)?);
-    if vendor_len > region.len() - 4 {
+    let vendor_len = u64::from(length(extent, 0, 0)?);
+    if vendor_len > extent.len() - 4 {
         return Err(malformed);
     }
     if into.list.vendor.is_none() {
-        into.list.vendor = Some(region.range(4, vendor_len));
+        into.list.vendor = Some(extent.range(4, vendor_len));
     }
     let mut offset = 4 + vendor_len;
-    let count = length(region, offset, 0)?;
+    let count = length(extent, offset, 0)?;
     if u64::from(count) + (read.len() as u64) > u64::from(COMMENTS_MAX) {
         return Err(Stop::Broken(Failure::OverLimit));
     }
     offset += 4;
     for index in 0..count as usize {
         let further = ahead(index);
-        let len = u64::from(length(region, offset, further)?);
+        let len = u64::from(length(extent, offset, further)?);
         let start = offset + 4;
-        if len > region.len() - start {
+        if len > extent.len() - start {
             return Err(malformed);
         }
         let head_len = usize::try_from(len).map_or(NAME_BYTES_MAX, |len| len.min(NAME_BYTES_MAX));
-        let head = region.get(start, head_len, further)?;
+        let head = extent.get(start, head_len, further)?;
         let equals = head.iter().position(|&byte| byte == b'=');
-        let raw = region.range(offset, len + 4);
+        let raw = extent.range(offset, len + 4);
         offset = start + len;
         match equals {
             Some(equals) if equals > 0 => {
@@ -197,12 +199,12 @@ fn read_list(
                     into.items.push(OpaqueItem {
                         native: format!("{KEPT_PREFIX}{}", name.text),
                         flags: 0,
-                        source: Source::Backing(region.range(start + skip, len - skip)),
+                        source: Source::Backing(extent.range(start + skip, len - skip)),
                     });
                     continue;
                 }
                 let whole = usize::try_from(len).expect("within the text bounds");
-                let value = utf8_or_legacy(&region.get(start, whole, further)?[equals + 1..]);
+                let value = utf8_or_legacy(&extent.get(start, whole, further)?[equals + 1..]);
                 read.push(ReadComment {
                     raw,
                     legacy: name.legacy || value.legacy,
@@ -218,17 +220,20 @@ fn read_list(
                 into.items.push(OpaqueItem {
                     native: KEPT_NAMELESS.to_owned(),
                     flags: 0,
-                    source: Source::Backing(region.range(start, len)),
+                    source: Source::Backing(extent.range(start, len)),
                 });
             }
         }
     }
+    into.end = offset;
     Ok(())
 }
 
-fn length(region: &Region<'_>, offset: u64, ahead: u64) -> Result<u32, Stop> {
-    let bytes = region.get(offset, 4, ahead)?;
-    Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes")))
+fn length<'a>(extent: &impl Extent<'a>, offset: u64, ahead: u64) -> Result<u32, Stop> {
+    let bytes = extent.get(offset, 4, ahead)?;
+    Ok(u32::from_le_bytes(
+        bytes[..].try_into().expect("four bytes"),
+    ))
 }
 
 /// Whether a kept item is a comment.
@@ -242,8 +247,9 @@ impl CommentList {
         self.comments.is_empty()
     }
 
-    /// The comment list that holds `tags` and those of `items` that are comments: what is unchanged as ranges of the
-    /// backing file, in the file's order; a changed key's values where its first comment stood; new keys at the end.
+    /// The comment list that holds `tags`, those of `items` that are comments, and `further` comments, each without
+    /// its length field: what is unchanged as ranges of the backing file, in the file's order; a changed
+    /// key's values where its first comment stood; new keys at the end.
     ///
     /// # Errors
     /// When a value or the number of comments does not fit 32 bits.
@@ -251,6 +257,8 @@ impl CommentList {
         &self,
         tags: &[Tag],
         items: &[OpaqueItem],
+        further: Vec<Assembly>,
+        places: &impl Places,
     ) -> Result<Assembly, SynthesisError> {
         let wanted = group(tags);
         let unchanged = self.unchanged(&wanted);
@@ -278,7 +286,7 @@ impl CommentList {
                     .map(|key| key.key.as_str())
             };
             if keys().all(|key| unchanged.contains(key)) {
-                body.backing(comment.raw.offset, comment.raw.len);
+                body.stored(Source::Backing(comment.raw), BlobKind::BinaryTag, places);
                 count += 1;
                 done.extend(keys());
                 continue;
@@ -300,21 +308,28 @@ impl CommentList {
             }
         }
         for item in items.iter().filter(|item| is_kept_comment(&item.native)) {
-            let mut head = Vec::new();
+            let mut comment = Assembly::default();
             if let Some(name) = item.native.strip_prefix(KEPT_PREFIX) {
-                head.extend_from_slice(field_name(name).as_bytes());
-                head.push(b'=');
+                comment.bytes(field_name(name).as_bytes());
+                comment.bytes(b"=");
             }
-            let len = item.source.len().saturating_add(head.len() as u64);
-            body.bytes(&length_field(len, &item.native)?.to_le_bytes());
-            body.bytes(&head);
-            body.source(item.source, BlobKind::BinaryTag);
+            comment.stored(item.source, BlobKind::BinaryTag, places);
+            body.bytes(&length_field(comment.len(), &item.native)?.to_le_bytes());
+            body.append(comment);
             count += 1;
         }
+        for comment in further {
+            body.bytes(&length_field(comment.len(), "a comment")?.to_le_bytes());
+            body.append(comment);
+            count += 1;
+        }
+        let mut vendor = Assembly::default();
+        if let Some(range) = self.vendor {
+            vendor.stored(Source::Backing(range), BlobKind::BinaryTag, places);
+        }
         let mut list = Assembly::default();
-        let vendor = self.vendor.unwrap_or(ByteRange { offset: 0, len: 0 });
-        list.bytes(&length_field(vendor.len, "vendor")?.to_le_bytes());
-        list.backing(vendor.offset, vendor.len);
+        list.bytes(&length_field(vendor.len(), "vendor")?.to_le_bytes());
+        list.append(vendor);
         list.bytes(&length_field(count, "comments")?.to_le_bytes());
         list.append(body);
         Ok(list)
@@ -376,7 +391,7 @@ fn default_name(key: &str) -> String {
 
 /// A name with the characters that a comment's name cannot hold (RFC 9639, section 8.6: 0x20 to 0x7E without `=`)
 /// replaced by `_`.
-fn field_name(name: &str) -> String {
+pub(super) fn field_name(name: &str) -> String {
     name.chars()
         .map(|character| match character {
             ' '..='~' if character != '=' => character,

@@ -2,6 +2,7 @@
 
 use super::build::{FlacBuilder, ape, frame, id3v1, mpeg_frames, tag as id3v2_tag, unsynchronised};
 use super::chunk_files::{Aiff, Wav};
+use super::ogg_build::{KINDS, OggBuilder};
 use super::*;
 
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
@@ -30,7 +31,15 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
     };
     let behind = [ape(&[("Year", b"2001", 0), ("Blob", b"\0", 2)]), id3v1("t")].concat();
     let mp3 = |tag: Vec<u8>| [tag, mpeg_frames(), behind.clone()].concat();
-    vec![
+    let ogg = KINDS.map(|kind| {
+        let mut builder = OggBuilder::new(kind)
+            .comment("TITLE=One")
+            .comment("TRACKNUMBER=1/2")
+            .picture(3, "image/png", "d", &[7; 100]);
+        builder.sounds = vec![build::sound(40); 2];
+        ("ogg", builder.segments(2).build())
+    });
+    let mut samples = vec![
         ("flac", flac),
         ("m4a", mp4::sample()),
         ("mp3", mp3(id3v2_tag(4, 0, &body(4)))),
@@ -51,7 +60,9 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
             [id3v2_tag(3, 0, &body(3)), ape_tagged::audio("tta"), behind].concat(),
         ),
         ("aac", [id3v2_tag(4, 0, &body(4)), adts::frames()].concat()),
-    ]
+    ];
+    samples.extend(ogg);
+    samples
 }
 
 fn wav() -> Vec<u8> {
