@@ -65,8 +65,9 @@ class _RawBlock(flac.MetadataBlock):
 
 def write_flac(path, case, values):
     file = flac.FLAC(path)
-    file.delete()
     file.clear_pictures()
+    file.delete()
+    file = flac.FLAC(path)
     file.add_tags()
     _vorbis_comments(file.tags, case, values)
     for picture in items.pictures(case):
