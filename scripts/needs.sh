@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the other scripts share: finding out which programs are missing, installing their Debian packages, and where cargo
-# puts what it builds. To be sourced; does nothing by itself.
+# What the other scripts share: finding out which programs are missing, installing their Debian packages, a Python with
+# what judges, and where cargo puts what it builds. To be sourced; does nothing by itself.
 
 # fail MESSAGE: ends the calling script.
 fail() {
@@ -78,4 +78,17 @@ tell_progress() {
     if [[ -t 1 ]]; then
         printf '\r\033[K'
     fi
+}
+
+# python_environment: a virtual environment with the pinned requirements; sets MUSEFS_PYTHON. To be called in the project.
+python_environment() {
+    local venv=$PWD/.cache/venv
+    if ! cmp -s scripts/requirements.txt "$venv/requirements.txt"; then
+        echo "Making $venv"
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements.txt
+        cp scripts/requirements.txt "$venv/requirements.txt"
+    fi
+    export MUSEFS_PYTHON=$venv/bin/python
 }

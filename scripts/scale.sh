@@ -1,25 +1,54 @@
 #!/usr/bin/env bash
 # Measures musefs with a large library: makes one, scans it, scans it again, mounts it and walks through it, and prints what
-# each took. The files have tags, a cover of 70 KB and some sound, half of them FLAC, half MP3; covers are holes on the disk,
-# so 50,000 files take about half a gigabyte, which is removed at the end. Times are this machine's at this moment.
+# each took. The files have tags, a cover of 70 KB and some sound, and are of several formats, album by album; covers are
+# holes on the disk, so 50,000 files of FLAC and MP3 take about half a gigabyte, which is removed at the end. Times are this
+# machine's at this moment.
 #
-# Usage: scripts/scale.sh [COUNT]     COUNT files [default: 50000], under TMPDIR [default: /tmp]
+# Usage: scripts/scale.sh [--formats LIST] [--cover BYTES] [COUNT]
+#   COUNT           files [default: 50000], under TMPDIR [default: /tmp]
+#   --formats LIST  of flac mp3 m4a ogg opus wv aac wav aiff, with commas between, or all [default: flac,mp3]
+#   --cover BYTES   of each cover; 0 for none [default: 70000]
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/needs.sh
 source "$project/scripts/needs.sh"
 
-count=${1:-50000}
-if (($# > 1)) || [[ ! $count =~ ^[1-9][0-9]{0,6}$ ]]; then
-    echo "Usage: scripts/scale.sh [COUNT]     up to 9,999,999 files" >&2
-    exit 64
+usage() {
+    sed -n '/^# Usage/,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+    exit "$1"
+}
+
+count=50000
+formats=flac,mp3
+cover_bytes=70000
+while (($# > 0)); do
+    case $1 in
+        --formats)
+            formats=${2:-}
+            shift
+            ;;
+        --cover)
+            cover_bytes=${2:-}
+            shift
+            ;;
+        -h | --help) usage 0 ;;
+        *) count=$1 ;;
+    esac
+    shift || usage 64 >&2
+done
+if [[ $formats == all ]]; then
+    formats=flac,mp3,m4a,ogg,opus,wv,aac,wav,aiff
+fi
+if [[ ! $count =~ ^[1-9][0-9]{0,6}$ || ! $cover_bytes =~ ^[0-9]{1,7}$ || ! $formats =~ ^[a-z0-9]+(,[a-z0-9]+)*$ ]]; then
+    usage 64 >&2
 fi
 
 cd "$project"
 need_cargo
 mapfile -t packages < <(missing_packages cc=build-essential make=build-essential fusermount3=fuse3 python3=python3)
 install_packages "${packages[@]}"
+python_environment
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/musefs-scale.XXXXXX")
 musefs_pid=
@@ -106,88 +135,78 @@ resident_memory() {
 }
 
 start=$(microseconds)
-python3 - "$work/music" "$count" "$project/tests/data/library" <<'PYTHON'
-"""Makes COUNT files in DIR, ten to an album and fifty to an artist, with the sound of two files of the small library."""
+PYTHONPATH=$project/tests/system/judge "$MUSEFS_PYTHON" -B - "$work/music" "$count" "$formats" "$cover_bytes" \
+    "$project/tests/data/library" <<'PYTHON'
+"""Makes COUNT files in DIR, ten to an album and fifty to an artist: copies of a tagged file of each format with other names in
+its tags, which are as long as those they replace. (A checksum over them, which Ogg has, is left wrong: neither a scan nor a walk
+looks at one.)"""
 
 import os
-import struct
+import pathlib
+import shutil
 import sys
+import tempfile
 
-directory, count, library = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-COVER_BYTES = 70_000
-FRAMES_BYTES_MAX = 4096
+import items
+import tagging
+import vocabulary
 
-
-def flac_parts(path):
-    """STREAMINFO with its header, and the first frames."""
-    data = open(path, "rb").read()
-    offset = 4
-    while True:
-        kind, size = data[offset], int.from_bytes(data[offset + 1 : offset + 4], "big")
-        offset += 4 + size
-        if kind & 0x80:
-            return bytes([0]) + data[5:42], data[offset : offset + FRAMES_BYTES_MAX]
-
-
-STREAMINFO, FLAC_FRAMES = flac_parts(f"{library}/The Tidewater Four/Slow Tides (2011)/01 Ebb.flac")
-MP3_FRAMES = open(f"{library}/loose/untagged.mp3", "rb").read()
-
-
-def flac(tags):
-    """All in front of the cover's bytes, and all behind them."""
-    fields = [f"{key}={value}".encode() for key, value in tags.items()]
-    vendor = b"scale.sh"
-    comments = struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", len(fields))
-    comments += b"".join(struct.pack("<I", len(field)) + field for field in fields)
-    mime = b"image/jpeg"
-    picture = struct.pack(">II", 3, len(mime)) + mime + struct.pack(">IIIIII", 0, 500, 500, 24, 0, COVER_BYTES)
-    head = b"fLaC" + STREAMINFO + b"\x04" + len(comments).to_bytes(3, "big") + comments
-    return head + b"\x86" + (len(picture) + COVER_BYTES).to_bytes(3, "big") + picture, FLAC_FRAMES
+directory, count, formats, cover_bytes, library = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]
+SOUNDS = {
+    "flac": ("The Tidewater Four/Slow Tides (2011)/01 Ebb.flac", "flac"),
+    "mp3": ("loose/untagged.mp3", "id3"),
+    "m4a": ("Various/Harbour Lights/01 Quay.m4a", "mp4"),
+    "ogg": ("Various/Harbour Lights/02 Breakwater.ogg", "ogg"),
+    "opus": ("Various/Harbour Lights/03 Lighthouse.opus", "ogg"),
+    "wv": ("Various/Harbour Lights/04 Buoy.wv", "ape"),
+    "aac": ("loose/Broadcast.aac", "id3"),
+    "wav": ("loose/Concert Pitch.wav", "wave"),
+    "aiff": ("loose/Middle C.aiff", "aiff"),
+}
+# Each as long as what takes its place; all are in the tags of a template as they are here.
+TITLE, ARTIST, ALBUM, YEAR, GENRE = "Title NNNNNNN of all", "Artist NNNNN", "Album NNNNNN", "1234", "Jazzing"
+GENRES = ["Hip-Hop", "Country", "Ambient", "Baroque", "Chanson"]
 
 
-FRAME_IDS = {
-    "TITLE": "TIT2", "ARTIST": "TPE1", "ALBUMARTIST": "TPE2", "ALBUM": "TALB", "DATE": "TDRC", "GENRE": "TCON",
-    "TRACKNUMBER": "TRCK",
-}  # fmt: skip
+def template(extension):
+    """The bytes of a tagged file, split where the longest run of zeros, which is the cover, begins and ends."""
+    name, family = SOUNDS[extension]
+    tags = {"title": TITLE, "artist": ARTIST, "albumartist": ARTIST, "album": ALBUM, "date": YEAR, "genre": GENRE, "track": "7"}
+    vocabulary.values = lambda case: {key: [value] for key, value in tags.items()}
+    cover = items.Picture(3, "image/jpeg", "", 500, 500, bytes(cover_bytes))
+    items.pictures = lambda case: [cover] if cover_bytes else []
+    with tempfile.TemporaryDirectory() as scratch:
+        path = pathlib.Path(scratch, f"file.{extension}")
+        shutil.copyfile(f"{library}/{name}", path)
+        tagging.write(family, path, "few")
+        data = path.read_bytes()
+    start = data.find(bytes(cover_bytes)) if cover_bytes else -1
+    # In text of base64 there is no hole.
+    return (data, b"", 0) if start < 0 else (data[:start], data[start + cover_bytes :], cover_bytes)
 
 
-def syncsafe(number):
-    return bytes((number >> shift) & 0x7F for shift in (21, 14, 7, 0))
-
-
-def mp3(tags):
-    frames = b""
-    for key, value in tags.items():
-        body = b"\x03" + value.encode()
-        frames += FRAME_IDS[key].encode() + syncsafe(len(body)) + b"\0\0" + body
-    picture = b"\0image/jpeg\0\x03\0"
-    frames += b"APIC" + syncsafe(len(picture) + COVER_BYTES) + b"\0\0" + picture
-    return b"ID3\x04\0\0" + syncsafe(len(frames) + COVER_BYTES) + frames, MP3_FRAMES
-
-
-GENRES = ["Jazz", "Rock", "Folk", "Electronic", "Classical"]
+templates = [(extension, *template(extension)) for extension in formats.split(",")]
 album_directory = ""
 for number in range(count):
     track, album, artist = number % 10 + 1, number // 10, number // 50
     if track == 1:
         album_directory = f"{directory}/Artist {artist:05}/Album {album:06}"
         os.makedirs(album_directory)
-    tags = {
-        "TITLE": f"Title {number:07} of all",
-        "ARTIST": f"Artist {artist:05}",
-        "ALBUMARTIST": f"Artist {artist:05}",
-        "ALBUM": f"Album {album:06}",
-        "DATE": str(1960 + album % 65),
-        "GENRE": GENRES[album % len(GENRES)],
-        "TRACKNUMBER": str(track),
-    }
-    make, extension = ((flac, "flac"), (mp3, "mp3"))[album % 2]
-    head, frames = make(tags)
+    extension, head, tail, hole_bytes = templates[album % len(templates)]
+    replaced = [
+        (TITLE, f"Title {number:07} of all"),
+        (ARTIST, f"Artist {artist:05}"),
+        (ALBUM, f"Album {album:06}"),
+        (YEAR, str(1960 + album % 65)),
+        (GENRE, GENRES[album % len(GENRES)]),
+    ]
+    for old, new in replaced:
+        head, tail = head.replace(old.encode(), new.encode()), tail.replace(old.encode(), new.encode())
     with open(f"{album_directory}/{track:02}.{extension}", "wb", buffering=0) as file:
         file.write(head)
-        # The cover is a hole: zeros that take no room.
-        file.seek(COVER_BYTES, os.SEEK_CUR)
-        file.write(frames)
+        # Zeros that take no room.
+        file.seek(hole_bytes, os.SEEK_CUR)
+        file.write(tail)
 PYTHON
 row "make $count files" $(($(microseconds) - start)) "$(du -sh "$work/music" | cut -f 1) on the disk"
 

@@ -3,18 +3,22 @@
 # documentation, the rules of the architecture, the scripts, all tests, those with a real mount included, and what telemetry
 # costs. Installs what is missing first; runs unattended.
 #
-# The tests find a Python with mutagen, prometheus_client and jsonschema through MUSEFS_PYTHON, which is set here.
+# With --full, every kind of metadata in every format is judged, in a file of its own, which takes some minutes more.
+#
+# The tests find a Python with mutagen, prometheus_client and jsonschema through MUSEFS_PYTHON, and mutagen's own test files
+# through MUSEFS_CORPUS; both are set here.
 set -euo pipefail
 
 case ${1:-} in
     '') ;;
+    --full) export MUSEFS_FULL=1 ;;
     -h | --help)
-        echo "Usage: scripts/test.sh"
+        echo "Usage: scripts/test.sh [--full]"
         sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     *)
-        echo "test.sh: takes no arguments" >&2
+        echo "Usage: scripts/test.sh [--full]" >&2
         exit 64
         ;;
 esac
@@ -48,17 +52,20 @@ unpack() {
     rm -f "$tools/$2"_*.deb
 }
 
-# python_environment: a virtual environment with the pinned requirements; sets MUSEFS_PYTHON.
-python_environment() {
-    local venv=$project/.cache/venv
-    if ! cmp -s scripts/requirements.txt "$venv/requirements.txt"; then
-        echo "Making $venv"
-        rm -rf "$venv"
-        python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement scripts/requirements.txt
-        cp scripts/requirements.txt "$venv/requirements.txt"
-    fi
-    export MUSEFS_PYTHON=$venv/bin/python
+# corpus: the test files of mutagen, which are in its source distribution alone; sets MUSEFS_CORPUS. Broken, odd and rare files
+# of all formats, collected by others over years.
+corpus() {
+    local version corpus=$project/.cache/corpus
+    version=$(sed -n 's/^mutagen==//p' scripts/requirements.txt)
+    export MUSEFS_CORPUS=$corpus/mutagen-$version/tests/data
+    [[ -d $MUSEFS_CORPUS ]] && return
+    echo "Fetching the test files of mutagen $version"
+    rm -rf "$corpus"
+    mkdir -p "$corpus/unfinished"
+    "$MUSEFS_PYTHON" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest "$corpus" \
+        "mutagen==$version"
+    tar -xzf "$corpus/mutagen-$version.tar.gz" -C "$corpus/unfinished"
+    mv "$corpus/unfinished/mutagen-$version" "$corpus"
 }
 
 # core_knows_no_kernel: succeeds when fuser is not among what musefs-core is built from.
@@ -86,6 +93,7 @@ install_packages "${packages[@]}"
 unpack promtool prometheus
 unpack prometheus-node-exporter prometheus-node-exporter
 python_environment
+corpus
 # fusermount3 looks there for what a normal user may unmount; an environment that was never booted may lack it.
 [[ -e /etc/mtab ]] || as_root ln -s /proc/self/mounts /etc/mtab
 for component in rustfmt clippy; do

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 pub mod audio;
 pub mod hanging;
+pub mod judge;
+pub mod kinds;
 pub mod library;
 pub mod metrics;
 pub mod mount;
@@ -46,6 +48,11 @@ pub fn is_ready() -> bool {
     };
     skip(&missing);
     false
+}
+
+/// Whether everything is to be judged, however long it takes: where `MUSEFS_FULL` is set.
+pub fn is_full() -> bool {
+    std::env::var_os("MUSEFS_FULL").is_some()
 }
 
 /// Says that a test shows nothing here. Where `CI` is set that is a fault.

@@ -356,7 +356,7 @@ pub(super) fn synthesize(
     let mut served = Assembly::default();
     served.backing(structure.head.offset, 4);
     served.bytes(&ORDER.size_of_all(len));
-    served.backing(structure.head.offset + 8, 4);
+    served.backing(structure.head.offset.saturating_add(8), 4);
     served.append(body);
     served.backing(structure.tail.offset, structure.tail.len);
     served.finish(desired.backing_len)

@@ -10,8 +10,8 @@ use super::assembly::Assembly;
 use super::region::{Region, ahead};
 use super::{ByteRange, Failure, Fetched, Stop, SynthesisError};
 
-/// Most chunks of one file.
-pub(super) const CHUNKS_MAX: usize = 16_384;
+/// Most chunks of one file. Each may cost a read, after which the walk begins anew.
+const CHUNKS_MAX: usize = 4096;
 
 /// Length of a chunk's id and size in bytes.
 pub(super) const HEADER_BYTES: u64 = 8;

@@ -212,7 +212,7 @@ pub(super) fn synthesize(
             Some(Part::Texts) => put_list(&mut list, into)?,
             Some(Part::Id3) => put_id3(&mut id3, into)?,
             Some(Part::Sizes(range)) if structure.missing.is_some() && !has_wide_sizes => {
-                let rest = range.offset + HEADER_BYTES + 8;
+                let rest = range.offset.saturating_add(HEADER_BYTES + 8);
                 into.backing(range.offset, HEADER_BYTES);
                 has_wide_sizes = true;
                 after_size.backing(rest, range.end().saturating_sub(rest));
@@ -237,7 +237,7 @@ pub(super) fn synthesize(
     } else {
         served.backing(head, 4);
         served.bytes(&ORDER.size_of_all(len));
-        served.backing(head + 8, 4);
+        served.backing(head.saturating_add(8), 4);
     }
     served.append(body);
     if has_wide_sizes {

@@ -236,11 +236,17 @@ fn text_frame<'a>(
 ) -> Result<(), SynthesisError> {
     let mut body = vec![UTF8];
     body.extend_from_slice(head);
+    let mut ends_empty = false;
     for (index, value) in values.into_iter().enumerate() {
         if index > 0 {
             body.push(0);
         }
         body.extend_from_slice(value.as_bytes());
+        ends_empty = value.is_empty();
+    }
+    if ends_empty {
+        // Readers take a frame that ends before its text for damaged.
+        body.push(0);
     }
     plain_frame(id, &body, into)
 }

@@ -396,6 +396,23 @@ fn a_file_without_sound_is_served_as_it_is() {
 }
 
 #[test]
+fn thousands_of_chunks_are_walked_in_few_rounds_and_more_are_refused() {
+    let of = |count: usize| {
+        let junk = (0..count).fold(Wav::new(), |file, index| {
+            file.chunk("JUNK", &[0; 30][..index % 30])
+        });
+        junk.data().info(&[("INAM", b"One\0")]).build()
+    };
+    // A block of 64 bytes holds few chunks: the walk itself has to ask ahead.
+    let (probe, _) = probe_by(&of(4000), Some("wav"), 64);
+    assert_eq!(probe.tags, [tag("title", "One")]);
+    let bytes = of(4100);
+    let probe = probed(&bytes, "wav");
+    assert_eq!(probe.failure, Some(Failure::OverLimit));
+    assert_eq!(served(&probe, &bytes), bytes);
+}
+
+#[test]
 fn pictures_and_sound_are_not_read() {
     let picture = [&b"\0image/jpeg\0\x03\0"[..], &vec![5; 5 << 20]].concat();
     let id3 = id3v2_tag(
