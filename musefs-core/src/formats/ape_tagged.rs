@@ -4,6 +4,8 @@
 //! a file of that format has one `ID3v2.4` tag there instead, unless `APEv2` is all that it has. A tag without anything to
 //! say is not written. How the sound is coded is not known here.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::apev2::{self, Ape};
@@ -166,8 +168,12 @@ fn borrow(tag: Id3v2, probe: &mut Probe) {
 }
 
 fn add_tags(tags: Vec<Tag>, probe: &mut Probe) {
-    let known: Vec<String> = probe.tags.iter().map(|tag| tag.key.clone()).collect();
-    let is_new = |tag: &Tag| !known.iter().any(|key| key.eq_ignore_ascii_case(&tag.key));
+    let known: HashSet<String> = probe
+        .tags
+        .iter()
+        .map(|tag| tag.key.to_ascii_lowercase())
+        .collect();
+    let is_new = |tag: &Tag| !known.contains(&tag.key.to_ascii_lowercase());
     probe.tags.extend(tags.into_iter().filter(is_new));
 }
 

@@ -1,5 +1,7 @@
 //! Several tags of one file as one: the first that has a key, art or kind of frame counts.
 
+use std::collections::HashSet;
+
 use super::{Id3v2, read};
 use crate::formats::text::TEXT_VALUE_BYTES_MAX;
 use crate::formats::trailer::{self, Trailers};
@@ -61,7 +63,7 @@ impl Id3v2 {
         if self.art.is_empty() {
             self.art = other.art;
         }
-        let natives: Vec<String> = self.items.iter().map(|item| item.native.clone()).collect();
+        let natives: HashSet<String> = self.items.iter().map(|item| item.native.clone()).collect();
         self.items.extend(
             other
                 .items
@@ -74,10 +76,10 @@ impl Id3v2 {
 
     /// Adds what an `APEv2` tag has and this one does not. Binary items have no place in `ID3v2`.
     fn add_ape(&mut self, ape: apev2::Ape) {
-        let natives: Vec<String> = ape.tags.iter().map(|(_, native)| native.clone()).collect();
+        let natives: HashSet<String> = ape.tags.iter().map(|(_, native)| native.clone()).collect();
         let tags = ape.tags.into_iter().map(|(tag, _)| tag).collect();
         self.add_tags(tags, |key| {
-            let is_native = natives.iter().any(|native| native == key);
+            let is_native = natives.contains(key);
             (is_native && native_name(key, Family::Id3).is_none()).then(|| format!("TXXX:{key}"))
         });
         if self.art.is_empty() {
@@ -103,20 +105,23 @@ impl Id3v2 {
         tags: Vec<Tag>,
         rename: impl Fn(&str) -> Option<String>,
     ) {
-        let known = self.keys();
+        let known: HashSet<String> = self
+            .tags
+            .iter()
+            .map(|tag| tag.key.to_ascii_lowercase())
+            .collect();
         for mut tag in tags {
             if let Some(key) = rename(&tag.key) {
                 tag.key = key;
             }
-            let is_known = known.iter().any(|key| key.eq_ignore_ascii_case(&tag.key));
-            if !is_known {
+            if !known.contains(&tag.key.to_ascii_lowercase()) {
                 self.tags.push(tag);
             }
         }
     }
 
-    /// The keys of the tags, one for each tag.
-    fn keys(&self) -> Vec<String> {
+    /// The keys of the tags.
+    fn keys(&self) -> HashSet<String> {
         self.tags.iter().map(|tag| tag.key.clone()).collect()
     }
 }
