@@ -27,7 +27,7 @@ mod pages;
 mod paginate;
 mod pictures;
 
-use codec::Codec;
+use codec::{BLOCK_HEADER_BYTES, Codec};
 use headers::Headers;
 use pages::{Bodies, PageTable};
 use paginate::Stream;
@@ -66,9 +66,6 @@ pub(super) const DESCRIPTION: Description = Description {
 
 /// Where the number of further header packets stands in the first packet of FLAC, and its length in bytes.
 const FLAC_COUNT: (u64, u64) = (7, 2);
-
-/// A block header of FLAC in bytes.
-const BLOCK_HEADER_BYTES: u64 = 4;
 
 /// The last byte of a Vorbis comment packet, for one that has none.
 const VORBIS_FRAMING: &[u8] = &[1];
@@ -171,10 +168,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
 
 /// What follows the list in the packet of comments.
 fn tail(fetched: &Fetched, headers: &Headers, end: u64) -> Result<Option<ByteRange>, Stop> {
-    let head = match headers.codec {
-        Codec::Flac => BLOCK_HEADER_BYTES,
-        other => other.comment_mark().len() as u64,
-    };
+    let head = headers.codec.comment_offset();
     let tail = headers.packet(fetched, 0).behind(head + end)?;
     Ok((tail.len > 0).then(|| tail.whole()))
 }

@@ -21,7 +21,7 @@ const COMMENTS_MAX: u32 = 16_384;
 const NAME_BYTES_MAX: usize = 256;
 
 /// A comment list up to this size is fetched in one piece.
-const WHOLE_BYTES_MAX: u64 = 64 << 10;
+const WHOLE_BYTES_MAX: u64 = 16 << 10;
 
 /// A kept comment: this, then its name; the item's bytes are its value.
 pub(super) const KEPT_PREFIX: &str = "COMMENT:";
@@ -228,6 +228,24 @@ fn read_list<'a>(
     }
     into.end = offset;
     Ok(())
+}
+
+/// Where the first comment ends that the extent does not hold all of, or else the last one: in bytes from the start of the
+/// list, which the extent begins with.
+///
+/// # Errors
+/// `NeedMore`, or `Broken` when not even the number of comments is there.
+pub(super) fn reach<'a>(extent: &impl Extent<'a>) -> Result<u64, Stop> {
+    let mut offset = 4 + u64::from(length(extent, 0, 0)?);
+    let count = length(extent, offset, 0)?.min(COMMENTS_MAX);
+    offset += 4;
+    for index in 0..count as usize {
+        if offset + 4 > extent.len() {
+            break;
+        }
+        offset += 4 + u64::from(length(extent, offset, ahead(index))?);
+    }
+    Ok(offset)
 }
 
 fn length<'a>(extent: &impl Extent<'a>, offset: u64, ahead: u64) -> Result<u32, Stop> {

@@ -8,6 +8,9 @@ use crate::formats::{AudioProperties, flac};
 /// As much of the first packet as any codec needs, in bytes.
 pub(super) const IDENTIFICATION_BYTES_MAX: u64 = 80;
 
+/// A block header of FLAC in bytes.
+pub(super) const BLOCK_HEADER_BYTES: u64 = 4;
+
 /// Granule positions of Opus count samples of this rate, whatever was encoded (RFC 7845, section 4).
 const OPUS_RATE_HZ: u32 = 48_000;
 
@@ -50,6 +53,14 @@ impl Codec {
             Self::Opus => b"OpusTags",
             // The header of a block of FLAC is written with its length.
             Self::Speex | Self::Flac => b"",
+        }
+    }
+
+    /// Where the list begins in the packet of comments.
+    pub(super) fn comment_offset(self) -> u64 {
+        match self {
+            Self::Flac => BLOCK_HEADER_BYTES,
+            other => other.comment_mark().len() as u64,
         }
     }
 

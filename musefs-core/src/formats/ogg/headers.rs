@@ -1,12 +1,15 @@
 //! Finds the header packets of an Ogg file by walking page headers; what the packets hold is not read.
 
+use std::ops::Range;
+
 use super::codec::{Codec, IDENTIFICATION_BYTES_MAX};
 use super::pages::{
-    BEGINS, Bodies, ENDS, HEADER_PAGES_MAX, MARK, PAGE_BYTES_MAX, Packet, Page, PageTable,
+    self, BEGINS, Bodies, CONTINUED, ENDS, HEADER_PAGES_MAX, MARK, PAGE_BYTES_MAX, Packet, Page,
+    PageTable,
 };
 use crate::formats::flac::{INVALID, LAST};
 use crate::formats::region::{Extent, ahead};
-use crate::formats::{Failure, Fetched, Stop};
+use crate::formats::{Failure, Fetched, Stop, vorbis_comment};
 
 /// Most streams that may begin together.
 const STREAMS_MAX: usize = 64;
@@ -17,11 +20,14 @@ const HEADER_PACKETS_MAX: usize = 1024;
 /// Most bytes of all header packets together.
 pub(super) const HEADER_BYTES_MAX: u64 = 256 << 20;
 
+/// How often a page may be looked for where it is not, before each page is walked.
+const MISSES_MAX: u32 = 16;
+
 /// How far a page is looked for behind junk, in bytes.
 const JUNK_BYTES_MAX: usize = 64 << 10;
 
-/// How much of the file's end the last page is looked for in, in bytes, one step after the other.
-const TAIL_BYTES_STEPS: [u64; 3] = [4 << 10, 16 << 10, PAGE_BYTES_MAX];
+/// How far from the file's end the last page is looked for, in bytes, one step after the other.
+const TAIL_BYTES_STEPS: [u64; 4] = [4 << 10, 12 << 10, 28 << 10, PAGE_BYTES_MAX];
 
 /// The headers of the first stream whose codec is known.
 #[derive(Debug)]
@@ -130,28 +136,41 @@ impl Headers {
         let mut offset = start;
         let mut packet_start = self.bodies.len();
         let mut packet_end = packet_start;
-        let mut page_len = 0;
+        let mut before: Option<Page<'_>> = None;
+        let mut misses = 0;
         for count in 0.. {
             // Further than the next page only where pages are short.
+            let page_len = before.map_or(0, |before| before.end() - before.offset);
             let wide = Some(ahead(count)).filter(|&ahead| ahead > page_len);
             let page = Page::read(fetched, offset, wide.unwrap_or(0))?;
-            page_len = page.end() - offset;
             offset = page.end();
             if offset > fetched.file_len() {
                 return Err(Stop::Broken(Failure::Truncated));
             }
-            if count > HEADER_PAGES_MAX - 2 || self.bodies.len() > HEADER_BYTES_MAX {
+            // Pages of other streams count as well.
+            let walked = count.max(self.bodies.count());
+            if walked >= HEADER_PAGES_MAX || self.bodies.len() > HEADER_BYTES_MAX {
                 return Err(Stop::Broken(Failure::OverLimit));
             }
             if page.serial != self.serial {
                 self.failure = Some(Failure::Unsupported);
                 continue;
             }
-            self.pages.push(&page);
-            self.bodies.push(page.body());
-            self.audio = offset;
-            self.audio_sequence = page.sequence.wrapping_add(1);
-            self.ends = page.flags & ENDS != 0;
+            self.push(&page);
+            let inner = |page: &Page<'_>| page.lacing.iter().all(|&len| len == 255);
+            let repeats = before.is_some_and(|before| before.lacing == page.lacing);
+            if repeats && inner(&page) && misses < MISSES_MAX && self.failure.is_none() {
+                let packet = packet_start..packet_end + page.body().len;
+                let mut skipped = page;
+                for _ in 0..self.alike(fetched, &page, packet, &mut misses)? {
+                    skipped.offset = offset;
+                    skipped.sequence = skipped.sequence.wrapping_add(1);
+                    self.push(&skipped);
+                    packet_end += skipped.body().len;
+                    offset = skipped.end();
+                }
+            }
+            before = Some(page);
             for (index, &len) in page.lacing.iter().enumerate() {
                 packet_end += u64::from(len);
                 if len == 255 {
@@ -172,6 +191,77 @@ impl Headers {
             }
         }
         unreachable!("the walk ends within its limits")
+    }
+
+    /// Adds a page behind the others.
+    fn push(&mut self, page: &Page<'_>) {
+        self.pages.push(page);
+        self.bodies.push(page.body());
+        self.audio = page.end();
+        self.audio_sequence = page.sequence.wrapping_add(1);
+        self.ends = page.flags & ENDS != 0;
+    }
+
+    /// How many pages that are like `page` follow it, so that their headers need not be read: as many as what it holds a
+    /// part of says that it is long, if the last of them is where it must be, with the number that it must have.
+    /// `packet` is where the packet begins in the run of bodies, and how far it was walked. Counts in `misses` how often no
+    /// such page was there.
+    fn alike(
+        &self,
+        fetched: &Fetched,
+        page: &Page<'_>,
+        packet: Range<u64>,
+        misses: &mut u32,
+    ) -> Result<u64, Stop> {
+        let claimed = match self.claimed_end(fetched, packet.clone()) {
+            Err(Stop::Broken(_)) => return Ok(0),
+            other => other?,
+        };
+        let len = page.end() - page.offset;
+        let room = (HEADER_PAGES_MAX - self.bodies.count().min(HEADER_PAGES_MAX)) as u64;
+        let mut count = (claimed.saturating_sub(packet.end) / page.body().len.max(1))
+            .min((fetched.file_len() - page.end()) / len)
+            .min(room);
+        while count > 0 && *misses < MISSES_MAX {
+            let number = u32::try_from(count).expect("bounded by the limit of pages");
+            match Page::read(fetched, page.offset + count * len, 0) {
+                Ok(last)
+                    if last.serial == page.serial
+                        && last.sequence == page.sequence.wrapping_add(number)
+                        && last.flags == CONTINUED
+                        && last.lacing == page.lacing =>
+                {
+                    return Ok(count);
+                }
+                Err(more @ Stop::NeedMore(_)) => return Err(more),
+                Ok(_) | Err(Stop::Broken(_)) => {
+                    *misses += 1;
+                    count /= 2;
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    /// Where the comment or the block that goes on behind `packet`, as far as that was walked, says that it ends in the run
+    /// of bodies.
+    fn claimed_end(&self, fetched: &Fetched, packet: Range<u64>) -> Result<u64, Stop> {
+        let walked = Packet {
+            fetched,
+            bodies: &self.bodies,
+            start: packet.start,
+            len: packet.end - packet.start,
+        };
+        if self.codec == Codec::Flac && !self.packets.is_empty() {
+            let header = walked.get(0, 4, 0)?;
+            let len = u32::from_be_bytes([0, header[1], header[2], header[3]]);
+            return Ok(packet.start + 4 + u64::from(len));
+        }
+        if !self.packets.is_empty() {
+            return Ok(packet.end);
+        }
+        let list = walked.behind(self.codec.comment_offset())?;
+        Ok(list.start + vorbis_comment::reach(&list)?)
     }
 
     /// Whether the packet that was found last is the last of the headers.
@@ -215,10 +305,15 @@ pub(super) struct LastPage {
 /// `NeedMore`.
 pub(super) fn last_page(fetched: &Fetched, start: u64) -> Result<Option<LastPage>, Stop> {
     let left = fetched.file_len() - start.min(fetched.file_len());
+    let mut seen = 0;
     for step in TAIL_BYTES_STEPS {
         let window = left.min(step);
         let first = fetched.file_len() - window;
-        let bytes = fetched.get(first, usize::try_from(window).expect("bounded"))?;
+        // What was seen before is not looked at again, but for the rest of a header.
+        let len = (window - seen)
+            .saturating_add(pages::HEADER_BYTES_MAX)
+            .min(window);
+        let bytes = fetched.get(first, usize::try_from(len).expect("bounded"))?;
         let found = (0..bytes.len())
             .rev()
             .filter(|&at| bytes[at] == MARK[0])
@@ -232,6 +327,7 @@ pub(super) fn last_page(fetched: &Fetched, start: u64) -> Result<Option<LastPage
         if window == left {
             break;
         }
+        seen = window;
     }
     Ok(None)
 }

@@ -197,6 +197,11 @@ impl Bodies {
         self.len = self.len.saturating_add(body.len);
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.ranges.len()
+    }
+
     /// The body of the first page.
     pub(super) fn first(&self) -> Option<ByteRange> {
         self.ranges.first().copied()
