@@ -44,6 +44,22 @@ pub enum Command {
     Mount(Box<MountArgs>),
     /// Wait until a mount shows every change made to its store
     Sync(SyncArgs),
+    /// Tell what a store holds, how the last scan went, and where it is mounted
+    Status(StatusArgs),
+}
+
+/// `musefs status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// A mount of the store, or anything in it; counts before --db
+    #[arg(value_name = "MOUNT", required_unless_present = "db")]
+    pub mount: Option<PathBuf>,
+    /// The store
+    #[arg(long, value_name = "FILE", env = "MUSEFS_DB")]
+    pub db: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `musefs sync`.

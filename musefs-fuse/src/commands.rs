@@ -4,6 +4,7 @@ use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 
 mod mount;
 mod scan;
+mod status;
 mod sync;
 
 /// Why a command ended early, and the exit code for it.
@@ -58,5 +59,15 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Scan(args) => scan::run(&args),
         Command::Mount(args) => mount::run(&args),
         Command::Sync(args) => sync::run(&args),
+        Command::Status(args) => status::run(&args),
     }
+}
+
+/// Nanoseconds since 1970.
+fn now_ns() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
 }

@@ -20,6 +20,7 @@ mod read_only;
 mod refresh;
 mod scan_errors;
 mod served;
+mod status;
 mod store_errors;
 mod stuck_backing;
 mod system_errors;
