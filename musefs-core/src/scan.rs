@@ -10,6 +10,7 @@
 mod compare;
 mod probe;
 mod report;
+mod reread;
 mod targets;
 mod walk;
 mod write;
@@ -24,10 +25,12 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use self::compare::FileToProbe;
 use self::report::Tally;
 pub use self::report::{
     Occurrences, Place, ScanFailure, ScanReport, ScanWarning, TargetFault, TargetProblem,
 };
+pub use self::reread::{RereadError, reread};
 use crate::metrics::Metrics;
 use crate::mounts::Mounts;
 use crate::store::{Store, StoreError, now_ns};
@@ -234,7 +237,7 @@ fn run_threads(
         .map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
         let (to_compare, found) = sync_channel(FOUND_BATCHES_QUEUED_MAX);
-        let (to_probe, files) = sync_channel::<Vec<compare::FileToProbe>>(PROBE_BATCHES_QUEUED_MAX);
+        let (to_probe, files) = sync_channel::<Vec<FileToProbe>>(PROBE_BATCHES_QUEUED_MAX);
         let (to_write, readings) = sync_channel(WRITE_BATCHES_QUEUED_MAX);
         let walking = scope.spawn(move || walk::walk(scopes, mounts, to_compare, shared));
         let plan = targets::plan(store, scopes)?;

@@ -6,6 +6,7 @@ mod mount;
 mod scan;
 mod status;
 mod sync;
+mod tag;
 
 /// Why a command ended early, and the exit code for it.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Mount(args) => mount::run(&args),
         Command::Sync(args) => sync::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Tag(args) => tag::run(&args),
     }
 }
 

@@ -24,4 +24,5 @@ mod status;
 mod store_errors;
 mod stuck_backing;
 mod system_errors;
+mod tag;
 mod usage;

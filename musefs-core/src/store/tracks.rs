@@ -373,7 +373,7 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
     decoded(row.get_ref(column)?)
 }
 
-fn decoded(value: ValueRef<'_>) -> rusqlite::Result<Cow<'_, str>> {
+pub(super) fn decoded(value: ValueRef<'_>) -> rusqlite::Result<Cow<'_, str>> {
     Ok(String::from_utf8_lossy(value.as_bytes()?))
 }
 
