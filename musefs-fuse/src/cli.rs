@@ -49,7 +49,37 @@ pub enum Command {
     Status(StatusArgs),
     /// Show and edit tags in the store; the audio files stay as they are
     Tag(TagArgs),
+    /// Look again at the files that were scanned, without looking for others
+    Revalidate(RevalidateArgs),
 }
+
+/// `musefs revalidate`.
+#[derive(Debug, Args)]
+#[command(after_help = REVALIDATE_HELP)]
+pub struct RevalidateArgs {
+    /// Files and directories that were scanned [default: all]
+    #[arg(value_name = "TARGETS")]
+    pub targets: Vec<PathBuf>,
+    /// The store
+    #[arg(long, value_name = "FILE", env = "MUSEFS_DB")]
+    pub db: PathBuf,
+    /// Forget the files that are gone, and their edits; refused where nothing of a root is there
+    #[arg(long)]
+    pub prune: bool,
+    /// With --prune: forget also where nothing of a root is there
+    #[arg(long, requires = "prune")]
+    pub force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const REVALIDATE_HELP: &str = "\
+Files that changed are read again; edits stay. A file that was moved is found, with its edits, by `musefs scan`: scan before
+you prune.
+
+Exit codes: 0 all files are as they should be, 1 could not, 2 some are gone, cannot be read or taken apart, 64 wrong usage,
+130 interrupted.";
 
 /// `musefs tag`.
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 
 mod mount;
+mod revalidate;
 mod scan;
 mod status;
 mod sync;
@@ -62,6 +63,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Sync(args) => sync::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tag(args) => tag::run(&args),
+        Command::Revalidate(args) => revalidate::run(&args),
     }
 }
 

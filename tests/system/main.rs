@@ -18,6 +18,7 @@ mod mountpoint_errors;
 mod normal_user;
 mod read_only;
 mod refresh;
+mod revalidate;
 mod scan_errors;
 mod served;
 mod status;

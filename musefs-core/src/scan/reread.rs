@@ -48,6 +48,7 @@ pub fn reread(path: &Path, metrics: &Metrics) -> Result<(Stamp, Reading), Reread
         cancel: &AtomicBool::new(false),
         tally: Mutex::new(Tally::default()),
         done: AtomicU64::new(0),
+        changing: Mutex::default(),
     };
     let file = FileToProbe {
         root: RootId(0),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::ingest::Finding;
 use super::parts::{Parts, TAGS_EDITED};
+use super::rows::TrackFailure;
 use super::tracks::decoded;
 use super::{RootId, Store, StoreError, TrackId};
 use crate::formats::Tag;
@@ -132,6 +133,22 @@ impl Store {
         }
         write.commit()?;
         Ok(reverted)
+    }
+
+    /// Forgets those of `tracks` whose file was missing at the last look, edits included, in one transaction. Returns how many
+    /// there were.
+    pub fn forget_missing(&mut self, tracks: &[TrackId]) -> Result<u64, StoreError> {
+        // The trigger writes the tombstones, and takes the numbers for them.
+        let write = self.database.begin_own()?;
+        let mut forgotten = 0;
+        for track in tracks {
+            forgotten += self.database.execute(
+                "DELETE FROM tracks WHERE id = ?1 AND failure = ?2",
+                (track.0, TrackFailure::Missing.as_str()),
+            )?;
+        }
+        write.commit()?;
+        Ok(forgotten as u64)
     }
 
     fn read_tags(&self, tracks: &[TrackId]) -> Result<Vec<TrackTags>, StoreError> {

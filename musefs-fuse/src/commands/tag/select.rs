@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use musefs_core::mounts::Mounts;
+use musefs_core::scan::resolved;
 use musefs_core::store::{Root, Store, TrackId};
 
 use super::SYNC_TIMEOUT;
@@ -159,7 +160,7 @@ fn served_tracks(path: &Path) -> Result<Vec<(TrackId, PathBuf)>> {
 
 /// The tracks whose audio file lies at a path or below it, whether or not it is still there.
 fn backing_tracks(store: &Store, path: &Path) -> Result<Vec<TrackId>> {
-    let absolute = resolved(path)?;
+    let absolute = resolved(path);
     let roots = store.roots()?;
     let mut found = Vec::new();
     // A file belongs to the deepest root around it.
@@ -189,21 +190,4 @@ fn backing_tracks(store: &Store, path: &Path) -> Result<Vec<TrackId>> {
         ));
     }
     Ok(found)
-}
-
-/// The path without symbolic links, as roots are; what is not there any more stays as it is written.
-fn resolved(path: &Path) -> Result<PathBuf> {
-    let absolute =
-        std::path::absolute(path).with_context(|| format!("cannot resolve {}", path.display()))?;
-    for above in absolute.ancestors() {
-        if let Ok(existing) = above.canonicalize() {
-            let rest = absolute.strip_prefix(above).expect("an ancestor");
-            return Ok(if rest.as_os_str().is_empty() {
-                existing
-            } else {
-                existing.join(rest)
-            });
-        }
-    }
-    Ok(absolute)
 }
