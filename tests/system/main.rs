@@ -11,6 +11,7 @@ mod counting;
 mod dark_files;
 mod directories;
 mod edits;
+mod killed;
 mod lifecycle;
 mod metrics_directory;
 mod metrics_readers;
