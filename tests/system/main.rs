@@ -6,6 +6,7 @@
 #[macro_use]
 mod support;
 
+mod backing_changes;
 mod bad_names;
 mod counting;
 mod dark_files;
