@@ -4,14 +4,13 @@ use std::fs::{File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::SystemTime;
 
 use crate::support::library::{Library, ONE_SERVED};
 use crate::support::mount::Mount;
-use crate::support::process::{clean, musefs, run};
-use crate::support::users::is_root;
-use crate::support::{errno, eventually, has_program};
+use crate::support::process::run;
+use crate::support::users::{can_be_bound_by_modes, musefs_bound_by_modes};
+use crate::support::{errno, eventually};
 
 const DOCUMENT: &str = include_str!("../../docs/store.md");
 const HEAD: &str = "| what you do to it |";
@@ -63,17 +62,6 @@ const CHANGES: &[(&str, Change)] = &[
     }),
 ];
 
-/// `musefs` without the right of root to read whatever it likes.
-fn bound_by_modes() -> Command {
-    if !is_root() {
-        return musefs::<&str>([]);
-    }
-    let mut command = Command::new("setpriv");
-    let caps = "--bounding-set=-dac_override,-dac_read_search";
-    clean(&mut command).args([caps, "--", env!("CARGO_BIN_EXE_musefs")]);
-    command
-}
-
 /// The cells of each row of the table, without backquotes.
 fn rows() -> Vec<[String; 6]> {
     let mut lines = DOCUMENT.lines().skip_while(|line| !line.starts_with(HEAD));
@@ -123,7 +111,7 @@ fn check(row: &[String; 6], afterwards: &str, expected: &str) {
         .unwrap_or_else(|| panic!("nobody knows how to: {what}"));
     let library = Library::of_two();
     library.set_tag("one.flac", "comment", EDIT);
-    let mut command = bound_by_modes();
+    let mut command = musefs_bound_by_modes();
     command.args(["mount", "--poll-interval-ms", "100", "--db"]);
     command.arg(library.db()).arg(library.mountpoint());
     let mount = Mount::start(&mut command, &library.mountpoint()).expect("it can be mounted");
@@ -157,7 +145,7 @@ fn check(row: &[String; 6], afterwards: &str, expected: &str) {
         );
     }
 
-    let mut command = bound_by_modes();
+    let mut command = musefs_bound_by_modes();
     command.args([afterwards, "--db"]).arg(library.db());
     if afterwards == "scan" {
         command.arg(library.music());
@@ -174,10 +162,9 @@ fn check(row: &[String; 6], afterwards: &str, expected: &str) {
 #[test]
 fn what_the_table_says_is_what_happens() {
     require_fuse!();
-    require!(
-        !is_root() || has_program("setpriv"),
-        "there is no setpriv to give up the rights of root with"
-    );
+    if !can_be_bound_by_modes() {
+        return;
+    }
     let rows = rows();
     let told: Vec<&String> = rows.iter().map(|row| &row[0]).collect();
     let known: Vec<&str> = CHANGES.iter().map(|(name, _)| *name).collect();

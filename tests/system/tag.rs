@@ -304,6 +304,7 @@ fn what_is_not_clear_is_asked_back() {
     let mount = patient(&library);
     tag_in(&library, &["set", "title=a"]).refused(64, &["--all"]);
     assert_eq!(tag(&[]).code, Some(64));
+    tag_in(&library, &["--all", "diff", "--json"]).refused(64, &["--json goes with `get` alone"]);
     let one = library.music().join("one.flac");
     tag(&[text(&one), "get"]).refused(1, &["which store?"]);
     tag_in(&other, &[text(mount.path()), "get"]).refused(1, &["lies in a mount of the store"]);

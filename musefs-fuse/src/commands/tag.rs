@@ -49,6 +49,10 @@ pub(super) fn run(args: &TagArgs) -> Result<u8, Failure> {
         );
         return Err(Failure::usage(error));
     }
+    if args.json && (entries.is_some() || !matches!(words.action, Action::Get(_))) {
+        let error = anyhow!("--json goes with `get` alone");
+        return Err(Failure::usage(error));
+    }
     let db = select::store_meant(args.db.as_deref(), &words.wheres)?;
     files::refuse_inside_musefs(&db, "the store")?;
     let store = Store::open(&db)?;
@@ -148,10 +152,11 @@ impl Edit<'_> {
         let known = Keys::of(&tracks);
         let mut wanted = BTreeMap::new();
         for entry in entries {
+            // They are in the order of their ids.
             let track = tracks
-                .iter()
-                .find(|track| track.id == entry.id())
-                .with_context(|| format!("the store has no track {}", entry.track))?;
+                .binary_search_by_key(&entry.id(), |track| track.id)
+                .map_err(|_| anyhow!("the store has no track {}", entry.track))?;
+            let track = &tracks[track];
             entry.check(track)?;
             if wanted.insert(track.id, entry.tags(&known)?).is_some() {
                 return Err(anyhow!("track {} is given twice", entry.track).into());

@@ -1,5 +1,6 @@
 //! What an edit makes of a track's tags, and how a difference is shown. Pure: no store, no files.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -109,6 +110,8 @@ impl Change {
 /// The names that keys can have: the common vocabulary, and what the tracks in question have.
 pub(super) struct Keys {
     held: BTreeSet<String>,
+    /// What was asked for already: a warning is told once.
+    named: RefCell<BTreeMap<String, String>>,
 }
 
 impl Keys {
@@ -116,12 +119,24 @@ impl Keys {
         let tags = tracks.iter().flat_map(|track| &track.tags);
         Self {
             held: tags.map(|tag| tag.key.clone()).collect(),
+            named: RefCell::default(),
         }
     }
 
     /// What a key is called that somebody wrote: as the tracks have it, or the vocabulary, whatever the case. A name that
     /// neither knows stays as it is, with a word of warning.
     pub(super) fn name(&self, written: &str) -> String {
+        if let Some(named) = self.named.borrow().get(written) {
+            return named.clone();
+        }
+        let named = self.look_up(written);
+        self.named
+            .borrow_mut()
+            .insert(written.to_owned(), named.clone());
+        named
+    }
+
+    fn look_up(&self, written: &str) -> String {
         let lower = written.to_ascii_lowercase();
         if self.held.contains(written) {
             return written.to_owned();
