@@ -40,13 +40,13 @@ pub struct TagArgs {
     /// `get` prints JSON: an array of {path, served, track, tags: {key: [value]}}
     #[arg(long)]
     pub json: bool,
-    /// Give tracks the tags of such JSON, all of them: a key that is left out is taken away; `-` is standard input
+    /// Give tracks the tags of such JSON; a key with no value is taken away, one that is left out stays; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 }
 
 const TAG_HELP: &str = "\
-WHERE is a file or directory in a mount, an audio file or directory that was scanned, or a condition:
+WHERE is a file or directory in a mount, an audio file or directory that was scanned, or a condition: \
 key:value (the whole value) or key:~text (a part of it), whatever the case. All conditions must hold, at any of the paths.
 
   get     print the tags (without a verb too), or only those keys
@@ -64,7 +64,7 @@ Examples:
   musefs tag --db ~/music.db --all get --json >tags.json
   musefs tag --db ~/music.db --from tags.json
 
-Exit codes: 0 done, 1 could not and changed nothing, 2 done but a file could not be read or a mount does not show it yet,
+Exit codes: 0 done, 1 could not and changed nothing, 2 done but a file could not be read or a mount does not show it yet, \
 64 wrong usage.";
 
 /// `musefs revalidate`.
@@ -89,8 +89,8 @@ pub struct RevalidateArgs {
 }
 
 const REVALIDATE_HELP: &str = "\
-Files that changed are read again; edits stay. A file that was moved is found, with its edits, by `musefs scan`: scan before
+Files that changed are read again; edits stay. A file that was moved is found, with its edits, by `musefs scan`: scan before \
 you prune.
 
-Exit codes: 0 all files are as they should be, 1 could not, 2 some are gone, cannot be read or taken apart, 64 wrong usage,
+Exit codes: 0 all files are as they should be, 1 could not, 2 some are gone, cannot be read or taken apart, 64 wrong usage, \
 130 interrupted.";

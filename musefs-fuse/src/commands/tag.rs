@@ -62,7 +62,7 @@ pub(super) fn run(args: &TagArgs) -> Result<u8, Failure> {
         store,
     };
     if let Some(entries) = entries {
-        return edit.replace(&entries);
+        return edit.exchange(&entries);
     }
     let selected = select::tracks(&edit.store, &words.wheres)?;
     let tracks = edit.store.tags_of_tracks(&selected.tracks)?;
@@ -145,8 +145,8 @@ impl Edit<'_> {
         Ok(self.told("Changed", changed.len() as u64, ids.len() as u64))
     }
 
-    /// Gives tracks just the tags that somebody wrote down for them.
-    fn replace(&mut self, entries: &[Entry]) -> Result<u8, Failure> {
+    /// Gives tracks the tags that somebody wrote down for them.
+    fn exchange(&mut self, entries: &[Entry]) -> Result<u8, Failure> {
         let ids: Vec<TrackId> = entries.iter().map(Entry::id).collect();
         let tracks = self.store.tags_of_tracks(&ids)?;
         let known = Keys::of(&tracks);
@@ -158,11 +158,11 @@ impl Edit<'_> {
                 .map_err(|_| anyhow!("the store has no track {}", entry.track))?;
             let track = &tracks[track];
             entry.check(track)?;
-            if wanted.insert(track.id, entry.tags(&known)?).is_some() {
+            if wanted.insert(track.id, entry.change(&known)?).is_some() {
                 return Err(anyhow!("track {} is given twice", entry.track).into());
             }
         }
-        self.retag(&ids, |track| wanted[&track.id].clone())
+        self.retag(&ids, |track| wanted[&track.id].apply(&track.tags))
     }
 
     /// What the store has other than the files themselves.

@@ -10,7 +10,7 @@ use musefs_core::formats::Tag;
 use musefs_core::store::{TrackId, TrackTags};
 use serde::{Deserialize, Serialize};
 
-use super::change::{Keys, check};
+use super::change::{Change, Keys, check};
 
 /// Bytes of JSON that are read.
 const JSON_BYTES_MAX: u64 = 1 << 30;
@@ -27,7 +27,7 @@ pub(super) struct Entry {
     served: Option<String>,
     /// The row of the store.
     pub(super) track: i64,
-    /// All tags: a key that is left out is taken away.
+    /// The values of some keys: none take the key away, and a key that is left out stays as it is.
     tags: BTreeMap<String, Vec<String>>,
 }
 
@@ -67,22 +67,22 @@ impl Entry {
         }
     }
 
-    /// The tags, grouped by key.
-    pub(super) fn tags(&self, known: &Keys) -> Result<Vec<Tag>> {
-        let mut tags = Vec::new();
+    /// What it is to change.
+    pub(super) fn change(&self, known: &Keys) -> Result<Change> {
+        let mut set: Vec<(String, Vec<String>)> = Vec::new();
         for (key, values) in &self.tags {
             check(key, "").with_context(|| format!("track {}", self.track))?;
             let name = known.name(key);
             for value in values {
                 check(&name, value).with_context(|| format!("track {}", self.track))?;
-                tags.push(Tag {
-                    key: name.clone(),
-                    value: value.clone(),
-                });
+            }
+            match set.iter_mut().find(|(known, _)| *known == name) {
+                // Another spelling of the same key.
+                Some((_, all)) => all.extend(values.iter().cloned()),
+                None => set.push((name, values.clone())),
             }
         }
-        tags.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(tags)
+        Ok(Change::Set(set))
     }
 }
 
