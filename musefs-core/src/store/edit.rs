@@ -3,12 +3,13 @@
 //! The invariant: an edit is one transaction, and leaves in the rows and the numbers what the triggers would have left had
 //! somebody else made it. What the new tags are to be is the caller's business.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::ingest::Finding;
-use super::parts::{Parts, TAGS_EDITED};
+use super::parts::TAGS_EDITED;
 use super::rows::TrackFailure;
 use super::tracks::decoded;
 use super::{RootId, Store, StoreError, TrackId};
@@ -100,11 +101,7 @@ impl Store {
             if tags == track.tags {
                 continue;
             }
-            let parts = |tags| Parts {
-                tags,
-                ..Parts::default()
-            };
-            parts(tags).replace(&self.database, track.id, &parts(track.tags))?;
+            self.replace_tags(track.id, &track.tags, &tags)?;
             self.database.execute(
                 "UPDATE tracks SET served_size = NULL, edited_ns = ?2, edited_parts = edited_parts | ?3, change_seq = ?4, \
                  content_seq = ?4 WHERE id = ?1",
@@ -149,6 +146,26 @@ impl Store {
         }
         write.commit()?;
         Ok(forgotten as u64)
+    }
+
+    /// Writes those keys of a track whose values differ: a value that is no UTF-8 stays what it is beside the others.
+    fn replace_tags(&self, track: TrackId, old: &[Tag], new: &[Tag]) -> Result<(), StoreError> {
+        let (old, new) = (by_key(old), by_key(new));
+        for (key, _) in old.iter().filter(|(key, tags)| new.get(*key) != Some(tags)) {
+            self.database.execute(
+                "DELETE FROM tags WHERE track_id = ?1 AND key = ?2",
+                (track.0, key),
+            )?;
+        }
+        for (key, tags) in new.iter().filter(|(key, tags)| old.get(*key) != Some(tags)) {
+            self.database.execute_each(
+                "INSERT INTO tags (track_id, key, ordinal, value) VALUES (?1, ?2, ?3, ?4)",
+                (0_i64..)
+                    .zip(*tags)
+                    .map(|(ordinal, tag)| (track.0, key, ordinal, &tag.value)),
+            )?;
+        }
+        Ok(())
     }
 
     fn read_tags(&self, tracks: &[TrackId]) -> Result<Vec<TrackTags>, StoreError> {
@@ -196,4 +213,11 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Tags that are grouped by key, as such.
+fn by_key(tags: &[Tag]) -> BTreeMap<&str, &[Tag]> {
+    tags.chunk_by(|a, b| a.key == b.key)
+        .map(|group| (&*group[0].key, group))
+        .collect()
 }

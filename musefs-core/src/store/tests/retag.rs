@@ -90,6 +90,34 @@ fn a_thousand_tracks_are_a_statement_for_each_row_in_one_transaction() {
 }
 
 #[test]
+fn a_value_that_is_no_text_survives_an_edit_of_another_key() {
+    let mut fixture = Fixture::new();
+    let track = fixture.add("a.flac");
+    fixture
+        .outside()
+        .execute_batch("INSERT INTO tags (track_id, key, value) VALUES (1, 'comment', CAST(x'61ff62' AS TEXT))")
+        .expect("an edit");
+    let changed = fixture
+        .store
+        .retag(&[track], 7, |track| {
+            let mut tags = track.tags.clone();
+            tags.push(tag("mood", "Calm"));
+            tags
+        })
+        .expect("an edit");
+    assert_eq!(changed, [track]);
+    let bytes: Vec<u8> = fixture
+        .outside()
+        .query_row(
+            "SELECT CAST(value AS BLOB) FROM tags WHERE key = 'comment'",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a row");
+    assert_eq!(bytes, b"a\xffb");
+}
+
+#[test]
 fn giving_up_edits_gives_back_the_files_own_and_counts_as_a_change() {
     let mut fixture = Fixture::new();
     let read = reading(&[("title", "Own")]);
