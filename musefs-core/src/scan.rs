@@ -10,6 +10,8 @@
 mod compare;
 mod probe;
 mod report;
+mod reread;
+mod revalidate;
 mod targets;
 mod walk;
 mod write;
@@ -18,16 +20,20 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use self::compare::FileToProbe;
 use self::report::Tally;
 pub use self::report::{
     Occurrences, Place, ScanFailure, ScanReport, ScanWarning, TargetFault, TargetProblem,
 };
+pub use self::reread::{RereadError, reread};
+pub use self::revalidate::{RevalidateReport, revalidate};
+pub use self::targets::resolved;
 use crate::metrics::Metrics;
 use crate::mounts::Mounts;
 use crate::store::{Store, StoreError, now_ns};
@@ -120,6 +126,8 @@ struct Shared<'a> {
     cancel: &'a AtomicBool,
     tally: Mutex<Tally>,
     done: AtomicU64,
+    /// Files that changed each time they were read.
+    changing: Mutex<Vec<PathBuf>>,
 }
 
 impl Shared<'_> {
@@ -179,25 +187,17 @@ pub fn scan(
         cancel,
         tally: Mutex::new(Tally::default()),
         done: AtomicU64::new(0),
+        changing: Mutex::default(),
     };
 
-    let (found, compared, written) = run_threads(store, &scopes, &mounts, &shared)?;
+    let (found, compared, written) = run_threads(
+        store,
+        |store| targets::plan(store, &scopes),
+        |to_compare| walk::walk(&scopes, &mounts, to_compare, &shared),
+        &shared,
+    )?;
     let cancelled = shared.cancelled();
-    let mut missing = written.vanished;
-    if !cancelled {
-        missing.extend(
-            compared
-                .gone
-                .iter()
-                .filter(|id| !written.moved.contains(*id)),
-        );
-    }
-    missing.sort_unstable();
-    missing.dedup();
-    for batch in missing.chunks(write::BATCH_TRACKS_MAX) {
-        store.mark_missing(batch)?;
-    }
-
+    let missing = mark_gone(store, &compared, &written, &shared)?;
     let tally = shared.tally.into_inner();
     let counted = metrics.snapshot();
     let report = ScanReport {
@@ -208,7 +208,7 @@ pub fn scan(
         moved: written.moved.len() as u64,
         unchanged: compared.unchanged + written.unchanged,
         outdated: compared.outdated,
-        missing: missing.len() as u64,
+        missing,
         failures: tally.failures,
         warnings: tally.warnings,
         target_problems: problems,
@@ -223,11 +223,32 @@ pub fn scan(
     Ok(report)
 }
 
-/// Walks, compares, probes and writes at the same time; returns when all are through, with the number of files found.
+/// Marks the tracks whose file is gone; how many that is news of.
+fn mark_gone(
+    store: &mut Store,
+    compared: &compare::Compared,
+    written: &write::Written,
+    shared: &Shared<'_>,
+) -> Result<u64, StoreError> {
+    let mut missing = written.vanished.clone();
+    if !shared.cancelled() {
+        let gone = compared.gone.iter();
+        missing.extend(gone.filter(|id| !written.moved.contains(*id)));
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    for batch in missing.chunks(write::BATCH_TRACKS_MAX) {
+        store.mark_missing(batch)?;
+    }
+    Ok(missing.len() as u64)
+}
+
+/// Walks, compares, probes and writes at the same time; returns when all are through, with the number of files found. The
+/// files come from `walk`, what is known of them from `plan`, which runs meanwhile.
 fn run_threads(
     store: &mut Store,
-    scopes: &[targets::Scope],
-    mounts: &Mounts,
+    plan: impl FnOnce(&mut Store) -> Result<targets::Plan, StoreError>,
+    walk: impl FnOnce(SyncSender<Vec<walk::FileFound>>) -> walk::Walked + Send,
     shared: &Shared<'_>,
 ) -> Result<(u64, compare::Compared, write::Written), StoreError> {
     let jobs = shared
@@ -237,10 +258,10 @@ fn run_threads(
         .map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
         let (to_compare, found) = sync_channel(FOUND_BATCHES_QUEUED_MAX);
-        let (to_probe, files) = sync_channel::<Vec<compare::FileToProbe>>(PROBE_BATCHES_QUEUED_MAX);
+        let (to_probe, files) = sync_channel::<Vec<FileToProbe>>(PROBE_BATCHES_QUEUED_MAX);
         let (to_write, readings) = sync_channel(WRITE_BATCHES_QUEUED_MAX);
-        let walking = scope.spawn(move || walk::walk(scopes, mounts, to_compare, shared));
-        let plan = targets::plan(store, scopes)?;
+        let walking = scope.spawn(move || walk(to_compare));
+        let plan = plan(store)?;
         let files = Arc::new(Mutex::new(files));
         for _ in 0..jobs {
             let files = Arc::clone(&files);

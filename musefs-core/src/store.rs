@@ -8,6 +8,7 @@
 //! every other that ever was.
 
 mod database;
+mod edit;
 mod error;
 mod ingest;
 mod migrations;
@@ -19,6 +20,7 @@ mod tracks;
 
 use std::path::Path;
 
+pub use self::edit::TrackTags;
 pub use self::error::StoreError;
 pub use self::ingest::{Finding, Ingested, Reading};
 pub use self::migrations::SCHEMA_VERSION;

@@ -1,11 +1,15 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
+mod store;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use musefs_core::template::DEFAULT_TEMPLATE;
+
+pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
 pub const EXIT_DONE: u8 = 0;
@@ -31,6 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   musefs scan ~/Music --db ~/music.db
   musefs mount /mnt/music --db ~/music.db --template '$albumartist/[$year - ]$album/[$track ]$title'
+  musefs tag /mnt/music/Abba set genre=Pop
   cat /mnt/music/.musefs-metrics/metrics
 
 Exit codes: 0 done, 1 could not, 2 done but some files failed, 64 wrong usage, 130 interrupted.";
@@ -46,6 +51,12 @@ pub enum Command {
     Formats(FormatsArgs),
     /// Wait until a mount shows every change made to its store
     Sync(SyncArgs),
+    /// Tell what a store holds, how the last scan went, and where it is mounted
+    Status(StatusArgs),
+    /// Show and edit tags in the store; the audio files stay as they are
+    Tag(TagArgs),
+    /// Look again at the files that were scanned, without looking for others
+    Revalidate(RevalidateArgs),
 }
 
 /// `musefs formats`.

@@ -4,8 +4,11 @@ use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 
 mod formats;
 mod mount;
+mod revalidate;
 mod scan;
+mod status;
 mod sync;
+mod tag;
 
 /// Why a command ended early, and the exit code for it.
 #[derive(Debug)]
@@ -60,5 +63,17 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Mount(args) => mount::run(&args),
         Command::Formats(args) => formats::run(&args),
         Command::Sync(args) => sync::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Tag(args) => tag::run(&args),
+        Command::Revalidate(args) => revalidate::run(&args),
     }
+}
+
+/// Nanoseconds since 1970.
+fn now_ns() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
 }

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -177,6 +177,43 @@ pub fn ask_mount_of(path: &Path, request: &Request) -> anyhow::Result<Answer> {
             socket.display()
         )
     })
+}
+
+/// What the mount that holds `path` serves.
+///
+/// # Errors
+/// As [`ask_mount_of`].
+pub fn about_mount_of(path: &Path) -> anyhow::Result<About> {
+    match ask_mount_of(path, &Request::About)? {
+        Answer::About(about) => Ok(about),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The error for an answer that is none to what was asked.
+pub fn unexpected(answer: &Answer) -> anyhow::Error {
+    match answer {
+        Answer::Failed { why } => anyhow!("{why}"),
+        other => anyhow!("the mount gave another answer than was asked for: {other:?}"),
+    }
+}
+
+/// The mounts of the store at `db` that answer, in the order of their mountpoints.
+pub fn mounts_of(db: &Path) -> Vec<About> {
+    let (Ok(store), Ok(sockets)) = (StoreIdentity::of(db), std::fs::read_dir(directory())) else {
+        return Vec::new();
+    };
+    let mut mounts: Vec<About> = sockets
+        .flatten()
+        .filter_map(|socket| match ask(&socket.path(), &Request::About) {
+            Ok(Answer::About(about)) => Some(about),
+            // Of a mount that was killed, or no socket at all.
+            Ok(_) | Err(_) => None,
+        })
+        .filter(|about| StoreIdentity::of(&about.db).ok() == Some(store))
+        .collect();
+    mounts.sort_by(|a, b| a.mountpoint.cmp(&b.mountpoint));
+    mounts
 }
 
 /// Has every mount of the store at `db` show what was committed; how many did, and what went wrong with the others.

@@ -6,6 +6,7 @@
 #[macro_use]
 mod support;
 
+mod backing_changes;
 mod bad_names;
 mod chunks_and_items;
 mod corpus;
@@ -13,6 +14,7 @@ mod counting;
 mod dark_files;
 mod directories;
 mod edits;
+mod killed;
 mod lifecycle;
 mod matrix;
 mod metrics_directory;
@@ -23,11 +25,14 @@ mod normal_user;
 mod odd_files;
 mod read_only;
 mod refresh;
+mod revalidate;
 mod scan_errors;
 mod scan_reads;
 mod served;
 mod sound;
+mod status;
 mod store_errors;
 mod stuck_backing;
 mod system_errors;
+mod tag;
 mod usage;

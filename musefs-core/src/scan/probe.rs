@@ -119,6 +119,7 @@ pub(super) fn probe_file(file: FileToProbe, shared: &Shared<'_>) -> Probed {
         break;
     }
     if matches!(outcome, Outcome::Changing) {
+        shared.changing.lock().push(file.path.clone());
         shared.failure(
             ScanFailure::Changing,
             &file.path,

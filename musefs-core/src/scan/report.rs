@@ -126,6 +126,9 @@ pub enum TargetFault {
     /// A single file that is not listed as audio.
     #[error("has no extension of an audio file")]
     NotAudio,
+    /// Nothing below the path was ever scanned.
+    #[error("holds no track of the store")]
+    NotInStore,
     /// Scanning our own output would go round in circles.
     #[error("lies inside the musefs mount at {}; scan the music itself instead", mount_point.display())]
     InsideMusefs {

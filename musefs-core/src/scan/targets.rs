@@ -137,6 +137,20 @@ fn resolve_one(target: &Path, mounts: &Mounts) -> Result<Scope, TargetFault> {
     })
 }
 
+/// A path without symbolic links, as roots are; what is not there any more stays as it is written.
+pub fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    for above in absolute.ancestors() {
+        if let Ok(existing) = above.canonicalize() {
+            return match absolute.strip_prefix(above) {
+                Ok(rest) if !rest.as_os_str().is_empty() => existing.join(rest),
+                _ => existing,
+            };
+        }
+    }
+    absolute
+}
+
 /// Adds the roots that are new and reads what is known of the scopes' tracks.
 pub(super) fn plan(store: &mut Store, scopes: &[Scope]) -> Result<Plan, StoreError> {
     let mut roots = store.roots()?;
@@ -157,6 +171,11 @@ pub(super) fn plan(store: &mut Store, scopes: &[Scope]) -> Result<Plan, StoreErr
         let id = store.add_root(&path, now_ns())?;
         roots.push(Root { id, path });
     }
+    known(store, roots, scopes)
+}
+
+/// Reads what is known of the scopes' tracks.
+pub(super) fn known(store: &Store, roots: Vec<Root>, scopes: &[Scope]) -> Result<Plan, StoreError> {
     let mut known = HashMap::new();
     for root in &roots {
         let concerned = scopes

@@ -14,7 +14,7 @@ use crate::mounts::Mounts;
 use crate::store::Stamp;
 
 /// Files handed on at once.
-const BATCH_FILES_MAX: usize = 256;
+pub(super) const FOUND_BATCH_FILES_MAX: usize = 256;
 
 /// An audio file.
 pub(super) struct FileFound {
@@ -135,7 +135,7 @@ impl Walker<'_> {
             }
             Err(error) => self.error(&error),
         }
-        if self.batch.len() < BATCH_FILES_MAX {
+        if self.batch.len() < FOUND_BATCH_FILES_MAX {
             return Ok(());
         }
         self.hand_on()

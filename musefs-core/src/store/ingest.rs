@@ -119,7 +119,8 @@ impl Store {
         write.commit()
     }
 
-    fn ingest_one(
+    /// Writes one finding.
+    pub(super) fn ingest_one(
         &self,
         write: &mut OwnWrite<'_>,
         finding: &Finding<'_>,

@@ -6,7 +6,7 @@ use super::{StoreError, TrackId};
 use crate::formats::{Art, OpaqueItem, Source, Tag};
 
 /// The bits of `edited_parts`.
-const TAGS_EDITED: i64 = 1;
+pub(super) const TAGS_EDITED: i64 = 1;
 const ART_EDITED: i64 = 2;
 const ITEMS_EDITED: i64 = 4;
 

@@ -2,6 +2,7 @@
 
 mod edits;
 mod opening;
+mod retag;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -23,21 +23,21 @@ use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, EXIT_SOME_FAILED, ScanArgs};
 use crate::{control, files};
 
 /// Places named per reason in the summary.
-const PLACES_SHOWN_MAX: usize = 5;
+pub(super) const PLACES_SHOWN_MAX: usize = 5;
 /// Time between two lines of plain progress.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a mount has to show what was found.
-const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shows how far the scan is: a bar on a terminal, a line now and then otherwise, or nothing.
-struct Shown {
-    bar: ProgressBar,
+pub(super) struct Shown {
+    pub(super) bar: ProgressBar,
     plain: bool,
     last_line: Mutex<Instant>,
 }
 
 impl Shown {
-    fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
         let plain = !quiet && bar.is_hidden();
         if quiet {
@@ -103,13 +103,8 @@ impl Progress for Shown {
     }
 }
 
-/// Scans; the exit code.
-///
-/// # Errors
-/// When nothing could be scanned or the store failed.
-pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
-    files::raise_descriptor_limit();
-    files::refuse_inside_musefs(&args.db, "the store")?;
+/// What becomes true when somebody asks the program to end.
+pub(super) fn cancelled_by_signals() -> io::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         // The second signal ends the program at once; what was committed stays.
@@ -120,6 +115,17 @@ pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
         )?;
         signal_hook::flag::register(signal, Arc::clone(&cancel))?;
     }
+    Ok(cancel)
+}
+
+/// Scans; the exit code.
+///
+/// # Errors
+/// When nothing could be scanned or the store failed.
+pub(super) fn run(args: &ScanArgs) -> Result<u8, Failure> {
+    files::raise_descriptor_limit();
+    files::refuse_inside_musefs(&args.db, "the store")?;
+    let cancel = cancelled_by_signals()?;
     let mut store = Store::create(&args.db)?;
     let options = ScanOptions {
         jobs: args.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())),

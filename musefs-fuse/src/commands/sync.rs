@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
-
 use super::Failure;
 use crate::cli::{EXIT_DONE, SyncArgs};
 use crate::control::{self, Answer, Request};
@@ -20,7 +18,6 @@ pub(super) fn run(args: &SyncArgs) -> Result<u8, Failure> {
     };
     match control::ask_mount_of(&args.mount, &request)? {
         Answer::Synced { .. } => Ok(EXIT_DONE),
-        Answer::Failed { why } => Err(anyhow!(why).into()),
-        other => Err(anyhow!("the mount gave another answer than was asked for: {other:?}").into()),
+        other => Err(control::unexpected(&other).into()),
     }
 }

@@ -39,6 +39,32 @@ pub fn musefs_as_normal_user() -> Command {
     as_normal_user(&BINARY)
 }
 
+/// Whether permissions can be made to bind [`musefs_bound_by_modes`]; says why not.
+pub fn can_be_bound_by_modes() -> bool {
+    if is_root() && !has_program("setpriv") {
+        skip("there is no setpriv to give up the rights of root with");
+        return false;
+    }
+    true
+}
+
+/// `musefs` as who runs the tests, but without root's right to read whatever it likes.
+pub fn musefs_bound_by_modes() -> Command {
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--",
+            MUSEFS,
+        ]);
+        command
+    } else {
+        Command::new(MUSEFS)
+    };
+    clean(&mut command);
+    command
+}
+
 /// The binary where a normal user can run it: a copy when it is built inside somebody's home.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let built = PathBuf::from(MUSEFS);
