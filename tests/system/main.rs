@@ -15,6 +15,7 @@ mod metrics_directory;
 mod metrics_readers;
 mod mountpoint_errors;
 mod normal_user;
+mod ogg_files;
 mod read_only;
 mod refresh;
 mod scan_errors;

@@ -292,11 +292,13 @@ impl Headers {
     }
 }
 
-/// What the last page of the file says: its stream, and its granule position where a packet ends in it.
+/// What the last page of the file says: its stream, its granule position where a packet ends in it, its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastPage {
     pub(super) serial: u32,
     pub(super) granule: Option<u64>,
+    /// Where it ends in the file.
+    pub(super) end: u64,
 }
 
 /// Looks for the last page that begins behind `start`; `None` where none is found as far back as a page is long.
@@ -322,6 +324,7 @@ pub(super) fn last_page(fetched: &Fetched, start: u64) -> Result<Option<LastPage
             return Ok(Some(LastPage {
                 serial: page.serial,
                 granule: Some(page.granule).filter(|&granule| granule != u64::MAX),
+                end: page.end().min(fetched.file_len()),
             }));
         }
         if window == left {
