@@ -114,7 +114,7 @@ impl OggPages {
             match next {
                 Some(next) => mark.copy_from_slice(next),
                 None if page_len + (MARK.len() as u64) <= left => {
-                    origin.backing(page + page_len, &mut mark)?
+                    origin.backing(page + page_len, &mut mark)?;
                 }
                 None => return Ok(None),
             }
