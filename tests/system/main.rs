@@ -23,6 +23,7 @@ mod mountpoint_errors;
 mod mp4_files;
 mod normal_user;
 mod odd_files;
+mod ogg_files;
 mod read_only;
 mod refresh;
 mod revalidate;

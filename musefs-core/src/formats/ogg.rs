@@ -89,7 +89,10 @@ pub struct OggStructure {
     further: Vec<ByteRange>,
     /// How many header packets the first packet of FLAC says that there are; 0 where it does not.
     flac_count: u16,
+    /// The pages behind the headers.
     audio: ByteRange,
+    /// What is behind the last page of the file.
+    behind: ByteRange,
     /// Whether the last page of the headers is the last of the stream.
     ends: bool,
 }
@@ -126,11 +129,16 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
     if comments.list.is_empty() {
         flac::borrow_from_id3v2(fetched, sniffed, &mut probe)?;
     }
+    let last = headers::last_page(fetched, headers.audio)?;
+    let audio_end = last.map_or(fetched.file_len(), |last| last.end);
     let audio = ByteRange {
         offset: headers.audio,
-        len: fetched.file_len() - headers.audio,
+        len: audio_end - headers.audio,
     };
-    let last = headers::last_page(fetched, headers.audio)?;
+    let behind = ByteRange {
+        offset: audio_end,
+        len: fetched.file_len() - audio_end,
+    };
     let chained = last.is_some_and(|last| last.serial != headers.serial);
     let failure = headers.failure.or(chained.then_some(Failure::Unsupported));
     if let Some(failure) = failure {
@@ -161,6 +169,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
             .and_then(|count| u16::try_from(count).ok())
             .unwrap_or(0),
         audio,
+        behind,
         ends: headers.ends,
     });
     Ok(probe)
@@ -251,6 +260,7 @@ pub(super) fn synthesize(
             by,
         }))));
     }
+    served.backing(structure.behind.offset, structure.behind.len);
     served.finish(desired.backing_len)
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::codec::{Codec, IDENTIFICATION_BYTES_MAX};
 use super::pages::{
-    self, BEGINS, Bodies, CONTINUED, ENDS, HEADER_PAGES_MAX, MARK, PAGE_BYTES_MAX, Packet, Page,
+    BEGINS, Bodies, CONTINUED, ENDS, HEADER_PAGES_MAX, MARK, PAGE_BYTES_MAX, Packet, Page,
     PageTable,
 };
 use crate::formats::flac::{INVALID, LAST};
@@ -27,7 +27,10 @@ const MISSES_MAX: u32 = 16;
 const JUNK_BYTES_MAX: usize = 64 << 10;
 
 /// How far from the file's end the last page is looked for, in bytes, one step after the other.
-const TAIL_BYTES_STEPS: [u64; 4] = [4 << 10, 12 << 10, 28 << 10, PAGE_BYTES_MAX];
+const TAIL_BYTES_STEPS: [u64; 4] = [2 << 10, 10 << 10, 26 << 10, PAGE_BYTES_MAX];
+
+/// What is looked at there begins at a multiple of this, so that no block of a disk is read twice.
+const TAIL_BLOCK_BYTES: u64 = 4096;
 
 /// The headers of the first stream whose codec is known.
 #[derive(Debug)]
@@ -222,6 +225,7 @@ impl Headers {
         let mut count = (claimed.saturating_sub(packet.end) / page.body().len.max(1))
             .min((fetched.file_len() - page.end()) / len)
             .min(room);
+        let mut back = 1;
         while count > 0 && *misses < MISSES_MAX {
             let number = u32::try_from(count).expect("bounded by the limit of pages");
             match Page::read(fetched, page.offset + count * len, 0) {
@@ -236,7 +240,8 @@ impl Headers {
                 Err(more @ Stop::NeedMore(_)) => return Err(more),
                 Ok(_) | Err(Stop::Broken(_)) => {
                     *misses += 1;
-                    count /= 2;
+                    count = count.saturating_sub(back);
+                    back *= 2;
                 }
             }
         }
@@ -292,11 +297,13 @@ impl Headers {
     }
 }
 
-/// What the last page of the file says: its stream, and its granule position where a packet ends in it.
+/// What the last page of the file says: its stream, its granule position where a packet ends in it, its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastPage {
     pub(super) serial: u32,
     pub(super) granule: Option<u64>,
+    /// Where it ends in the file.
+    pub(super) end: u64,
 }
 
 /// Looks for the last page that begins behind `start`; `None` where none is found as far back as a page is long.
@@ -304,17 +311,15 @@ pub(super) struct LastPage {
 /// # Errors
 /// `NeedMore`.
 pub(super) fn last_page(fetched: &Fetched, start: u64) -> Result<Option<LastPage>, Stop> {
-    let left = fetched.file_len() - start.min(fetched.file_len());
-    let mut seen = 0;
+    let mut bytes = Vec::new();
+    let mut first = fetched.file_len();
     for step in TAIL_BYTES_STEPS {
-        let window = left.min(step);
-        let first = fetched.file_len() - window;
-        // What was seen before is not looked at again, but for the rest of a header.
-        let len = (window - seen)
-            .saturating_add(pages::HEADER_BYTES_MAX)
-            .min(window);
-        let bytes = fetched.get(first, usize::try_from(len).expect("bounded"))?;
-        let found = (0..bytes.len())
+        let block = fetched.file_len().saturating_sub(step) / TAIL_BLOCK_BYTES;
+        let from = (block * TAIL_BLOCK_BYTES).clamp(start.min(first), first);
+        let len = usize::try_from(first - from).expect("a step and a block");
+        bytes = [fetched.get(from, len)?, &bytes].concat();
+        first = from;
+        let found = (0..len)
             .rev()
             .filter(|&at| bytes[at] == MARK[0])
             .find_map(|at| Page::parse(&bytes[at..], first + at as u64));
@@ -322,12 +327,9 @@ pub(super) fn last_page(fetched: &Fetched, start: u64) -> Result<Option<LastPage
             return Ok(Some(LastPage {
                 serial: page.serial,
                 granule: Some(page.granule).filter(|&granule| granule != u64::MAX),
+                end: page.end().min(fetched.file_len()),
             }));
         }
-        if window == left {
-            break;
-        }
-        seen = window;
     }
     Ok(None)
 }

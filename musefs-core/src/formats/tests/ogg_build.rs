@@ -237,28 +237,23 @@ pub(super) fn picture_block(kind: u32, mime: &str, description: &str, data: &[u8
     body
 }
 
-/// Base64 by way of bits, one character at a time.
+/// Base64, from the bits of three bytes at a time.
 pub(super) fn base64(bytes: &[u8]) -> Vec<u8> {
     let alphabet: Vec<u8> = (b'A'..=b'Z')
         .chain(b'a'..=b'z')
         .chain(b'0'..=b'9')
         .chain(*b"+/")
         .collect();
-    let bits: Vec<u8> = bytes
-        .iter()
-        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1))
-        .collect();
-    let mut text: Vec<u8> = bits
-        .chunks(6)
-        .map(|six| {
-            let value = (0..6).fold(0, |value, at| {
-                value << 1 | usize::from(six.get(at).copied().unwrap_or(0))
-            });
-            alphabet[value]
-        })
-        .collect();
-    while !text.len().is_multiple_of(4) {
-        text.push(b'=');
+    let mut text = Vec::with_capacity(bytes.len() / 3 * 4 + 4);
+    for three in bytes.chunks(3) {
+        let bits = three
+            .iter()
+            .fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte));
+        let bits = bits << (8 * (3 - three.len()));
+        for place in 0..=three.len() {
+            text.push(alphabet[bits >> (18 - 6 * place) & 63]);
+        }
+        text.resize(text.len() + 3 - three.len(), b'=');
     }
     text
 }

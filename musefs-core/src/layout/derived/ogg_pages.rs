@@ -1,9 +1,9 @@
 //! Ogg pages of sound (RFC 3533, section 6) whose numbers moved, because the headers in front of them take more or fewer
 //! pages than in the backing file. Eight bytes of each page change: its sequence number and its checksum.
 //!
-//! A page is known by its own header: the capture pattern, the version, no unknown flag, and the stream's serial number,
-//! which no sound contains by chance. So no other page needs to be looked at, whatever part of the run is read, and what
-//! is between pages stays as it is. A checksum that was wrong stays wrong by the same difference.
+//! A page is known by its own header (the capture pattern, the version, no unknown flag, the stream's serial number) and by
+//! another page, or the end of the run, behind it. So no page before it needs to be looked at, whatever part of the run is
+//! read, and what else the run holds stays as it is. A checksum that was wrong stays wrong by the same difference.
 
 use super::Origin;
 use super::ogg_checksum::{ogg_checksum, with_zeros};
@@ -25,7 +25,7 @@ const HEADER_BYTES_MAX: usize = LACING + 255;
 /// A page whose header begins this far before a byte may change it: the last byte of its checksum.
 const REACH_BYTES: usize = SEGMENTS - 1;
 
-/// A run of pages of one stream.
+/// A run of pages of one stream, up to the end of the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OggPages {
     /// Where the run starts in the backing file.
@@ -83,8 +83,8 @@ impl OggPages {
         Ok(())
     }
 
-    /// What changes in the page at `page`, of which the first bytes are in `seen`; `None` where the run ends within its
-    /// header.
+    /// What changes in the page at `page`, of which the first bytes are in `seen`; `None` where it is no page after all:
+    /// where the run ends within its header, or something else than a page is behind it.
     fn patch<O: Origin>(
         &self,
         page: u64,
@@ -106,6 +106,22 @@ impl OggPages {
         };
         let body: u64 = header[LACING..].iter().map(|&len| u64::from(len)).sum();
         let page_len = header.len() as u64 + body;
+        if page_len < left {
+            let next = usize::try_from(page_len)
+                .ok()
+                .and_then(|len| seen.get(len..len + MARK.len()));
+            let mut mark = *MARK;
+            match next {
+                Some(next) => mark.copy_from_slice(next),
+                None if page_len + (MARK.len() as u64) <= left => {
+                    origin.backing(page + page_len, &mut mark)?;
+                }
+                None => return Ok(None),
+            }
+            if mark != *MARK {
+                return Ok(None);
+            }
+        }
         let field =
             |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
         let old = field(SEQUENCE);

@@ -1,5 +1,7 @@
 use super::*;
 
+mod ogg;
+
 /// A backing file in memory.
 struct Memory<'a>(&'a [u8]);
 
