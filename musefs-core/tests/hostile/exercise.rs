@@ -176,11 +176,11 @@ fn serve(probe: &Probe, bytes: &[u8], numbers: &mut Numbers) -> Option<Vec<u8>> 
 fn assert_survived(before: &Probe, after: &Probe) {
     let sorted = |probe: &Probe| {
         let mut tags = probe.tags.clone();
-        tags.retain(|tag| !tag.value.is_empty());
         for tag in &mut tags {
             // A number that is written together with its total has no blanks around it.
             tag.value = tag.value.trim().to_owned();
         }
+        tags.retain(|tag| !tag.value.is_empty());
         tags.sort_by(|left, right| left.key.cmp(&right.key));
         tags
     };
