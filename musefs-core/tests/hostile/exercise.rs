@@ -197,6 +197,18 @@ fn assert_survived(before: &Probe, after: &Probe) {
     );
 }
 
+/// The values of all tags, sorted. Numbers stand apart from their totals.
+fn values(probe: &Probe) -> Vec<&str> {
+    let mut values: Vec<&str> = probe
+        .tags
+        .iter()
+        .map(|tag| tag.value.trim())
+        .filter(|value| !value.is_empty())
+        .collect();
+    values.sort_unstable();
+    values
+}
+
 /// Takes a file through everything.
 pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
     let mut numbers = Numbers(seed);
@@ -277,7 +289,9 @@ pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
             again.failure, None,
             "what is served after an edit cannot be taken apart"
         );
-        assert_survived(&probe, &again);
+        // Keys may be others: a field's second name is taken for the field once its first one is gone, and a name that
+        // cannot be written is replaced.
+        assert_eq!(values(&probe), values(&again), "other values are served");
     }
 }
 
