@@ -276,6 +276,7 @@ odd("long_length_lies.m4a", TYPE, be32(1) + b"moov" + struct.pack(">Q", 1 << 63)
 odd("nested_deeply.m4a", TYPE, atom(b"moov", nested(900)), MEDIA)
 odd("item_length_lies.m4a", TYPE, atom(b"moov", item_list(atom(b"\xa9nam", atom(b"data", be32(1), be32(0), b"Title", length=0x7FFFFFFF)))), MEDIA)
 odd("no_tracks.m4a", TYPE, atom(b"moov", item_list(NAME)), MEDIA)
+odd("zeros_end_the_movie.m4a", TYPE, atom(b"moov", atom(b"trak"), bytes(4)), MEDIA)
 odd("fragmented.m4a", TYPE, atom(b"moov", atom(b"mvex", atom(b"trex", bytes(24)))), atom(b"moof", atom(b"mfhd", bytes(8))), MEDIA)
 
 # --- Ogg -----------------------------------------------------------------------------------------------------------------

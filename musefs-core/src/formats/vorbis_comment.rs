@@ -125,7 +125,7 @@ pub(super) fn read<'a>(extents: &[impl Extent<'a>]) -> Result<Comments, Stop> {
                 .or_insert_with(|| (next, Vec::new(), false));
             entry.1.push(value.clone());
             // A name that cannot be written stays as it is, and its value with it.
-            entry.2 |= comment.legacy && comment.name.is_ascii();
+            entry.2 |= comment.legacy && field_name(&comment.name) == comment.name;
             keys.push(entry.0);
             comments.tags.push(Tag { key, value });
         }

@@ -176,11 +176,11 @@ fn serve(probe: &Probe, bytes: &[u8], numbers: &mut Numbers) -> Option<Vec<u8>> 
 fn assert_survived(before: &Probe, after: &Probe) {
     let sorted = |probe: &Probe| {
         let mut tags = probe.tags.clone();
-        tags.retain(|tag| !tag.value.is_empty());
         for tag in &mut tags {
             // A number that is written together with its total has no blanks around it.
             tag.value = tag.value.trim().to_owned();
         }
+        tags.retain(|tag| !tag.value.is_empty());
         tags.sort_by(|left, right| left.key.cmp(&right.key));
         tags
     };
@@ -195,6 +195,18 @@ fn assert_survived(before: &Probe, after: &Probe) {
         after.items.len(),
         "other items are served"
     );
+}
+
+/// The values of all tags, sorted. Numbers stand apart from their totals.
+fn values(probe: &Probe) -> Vec<&str> {
+    let mut values: Vec<&str> = probe
+        .tags
+        .iter()
+        .map(|tag| tag.value.trim())
+        .filter(|value| !value.is_empty())
+        .collect();
+    values.sort_unstable();
+    values
 }
 
 /// Takes a file through everything.
@@ -277,7 +289,9 @@ pub fn exercise(bytes: &[u8], extension: &str, seed: u64) {
             again.failure, None,
             "what is served after an edit cannot be taken apart"
         );
-        assert_survived(&probe, &again);
+        // Keys may be others: a field's second name is taken for the field once its first one is gone, and a name that
+        // cannot be written is replaced.
+        assert_eq!(values(&probe), values(&again), "other values are served");
     }
 }
 

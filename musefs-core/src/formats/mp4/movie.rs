@@ -131,10 +131,11 @@ pub(super) fn read(fetched: &Fetched, body: ByteRange) -> Result<Found, Stop> {
             Err(more) => return Err(more),
         }
     }
-    keep(&mut parts, level.tail);
     if tags_at.is_none() {
         parts.push(Part::Tags { around: Vec::new() });
     }
+    // Nobody reads on behind what is no atom.
+    keep(&mut parts, level.tail);
     let lists: u64 = tagged.lists.iter().map(|list| list.len).sum();
     if body.len - lists > MOVIE_BYTES_MAX {
         failure = failure.or(Some(Failure::OverLimit));
