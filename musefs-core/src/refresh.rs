@@ -128,9 +128,11 @@ impl Refresher {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path, config: TreeConfig) -> Result<Self, StoreError> {
+        // Looked at before it is opened: a file that takes the path in between is noticed by the next poll.
+        let identity = Identity::of(path)?;
         let store = Store::open(path)?;
         Ok(Self {
-            identity: Identity::of(path)?,
+            identity,
             config,
             path: path.to_path_buf(),
             inodes: DirectoryInodes::default(),
@@ -314,8 +316,9 @@ impl Refresher {
 
     /// Goes on with the store that is at the path now. No inode of the old one is used again.
     fn take_over(&mut self, musefs: &Musefs) -> Result<(), StoreError> {
-        let store = Store::open(&self.path)?;
+        // Looked at before it is opened: a file that takes the path in between is noticed by the next poll.
         let identity = Identity::of(&self.path)?;
+        let store = Store::open(&self.path)?;
         if self.taken_over.is_none() {
             musefs.note_gap();
         }

@@ -143,6 +143,8 @@ pub struct ListedEntry<'a> {
     pub attributes: Attributes,
     /// Where a listing goes on after this name.
     pub next: u64,
+    /// Whether it is of the newest tree; what is not must not be remembered.
+    pub is_newest: bool,
 }
 
 /// A mounted library, without a kernel.
@@ -432,11 +434,14 @@ impl Musefs {
         if let Some(id) = handle {
             let open = self.handles.directory(id).ok_or(Error::BadHandle)?;
             let children = open.tree.children(open.node);
+            // The kernel was told already to forget what is different in the newest tree.
+            let is_newest = Arc::ptr_eq(&open.tree, &self.tree.load());
             for (position, node) in children
                 .enumerate()
                 .skip(usize::try_from(from).unwrap_or(usize::MAX))
             {
-                if !emit(listed(&open.tree, node, position as u64 + 1)) {
+                let entry = self.listed(&open.tree, node, position as u64 + 1);
+                if !emit(ListedEntry { is_newest, ..entry }) {
                     break;
                 }
             }
@@ -445,11 +450,20 @@ impl Musefs {
         let tree = self.tree.load();
         let directory = directory_node(&tree, inode)?;
         for node in tree.children_after(directory, Inode(from)) {
-            if !emit(listed(&tree, node, tree.node(node).inode.0)) {
+            if !emit(self.listed(&tree, node, tree.node(node).inode.0)) {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn listed<'a>(&self, tree: &'a Tree, index: NodeIndex, next: u64) -> ListedEntry<'a> {
+        ListedEntry {
+            name: tree.node(index).name,
+            attributes: self.shown(attributes_of(tree, index)),
+            next,
+            is_newest: true,
+        }
     }
 
     /// Served bytes and number of files of the published tree.
@@ -662,14 +676,6 @@ fn attributes_of(tree: &Tree, index: NodeIndex) -> Attributes {
         size,
         mtime_ns: node.mtime_ns,
         link_count,
-    }
-}
-
-fn listed(tree: &Tree, index: NodeIndex, next: u64) -> ListedEntry<'_> {
-    ListedEntry {
-        name: tree.node(index).name,
-        attributes: attributes_of(tree, index),
-        next,
     }
 }
 

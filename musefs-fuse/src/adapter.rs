@@ -253,14 +253,15 @@ impl Adapter {
     }
 
     /// Gives the entries of a directory of the tree from `from` on to `emit` (inode, position after it, name,
-    /// attributes), which returns whether there is room for more.
+    /// attributes, how long they may be remembered), which returns whether there is room for more.
     fn list(
         &self,
         inode: Inode,
         handle: Option<HandleId>,
         from: u64,
-        emit: &mut dyn FnMut(u64, u64, &OsStr, &FileAttr) -> bool,
+        emit: &mut dyn FnMut(u64, u64, &OsStr, &FileAttr, Duration) -> bool,
     ) -> Result<(), Errno> {
+        let ttl = self.appearance.ttl;
         let [own, parent] = core(self.musefs.directory_and_parent(inode, handle))?;
         let is_root = own.inode == parent.inode;
         let first = [(0, ".", self.attr(&own)), (1, "..", self.attr(&parent))];
@@ -270,7 +271,7 @@ impl Adapter {
             .filter(|_| is_root)
             .map(|name| (2, name, self.fixed_attr(Target::Directory)));
         for (position, name, attr) in first.into_iter().chain(metrics) {
-            if position >= from && !emit(attr.ino.0, position + 1, OsStr::new(name), &attr) {
+            if position >= from && !emit(attr.ino.0, position + 1, OsStr::new(name), &attr, ttl) {
                 return Ok(());
             }
         }
@@ -278,7 +279,8 @@ impl Adapter {
         core(self.musefs.list(inode, handle, from, &mut |entry| {
             let attr = self.attr(&entry.attributes);
             let next = entry.next + POSITIONS_BEFORE_ENTRIES;
-            emit(attr.ino.0, next, OsStr::from_bytes(entry.name), &attr)
+            let ttl = if entry.is_newest { ttl } else { Duration::ZERO };
+            emit(attr.ino.0, next, OsStr::from_bytes(entry.name), &attr, ttl)
         }))
     }
 }
@@ -520,7 +522,7 @@ impl Filesystem for Adapter {
                     inode,
                     directory_handle(handle),
                     offset,
-                    &mut |inode, next, name, attr| {
+                    &mut |inode, next, name, attr, _| {
                         !reply.add(INodeNo(inode), next, attr.kind, name)
                     },
                 )
@@ -550,14 +552,13 @@ impl Filesystem for Adapter {
         mut reply: ReplyDirectoryPlus,
     ) {
         let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
-        let ttl = self.appearance.ttl;
         if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
             let result = self.dispatch.guard(|| {
                 self.list(
                     inode,
                     directory_handle(handle),
                     offset,
-                    &mut |inode, next, name, attr| {
+                    &mut |inode, next, name, attr, ttl| {
                         !reply.add(INodeNo(inode), next, name, &ttl, attr, Generation(0))
                     },
                 )

@@ -8,7 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, Notifier};
 use musefs_core::tree::{Changes, Inode};
@@ -58,8 +58,10 @@ pub struct Invalidator {
     metrics: EdgeMetrics,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
+    /// How long the kernel remembers what it is not told to forget.
+    lifetime: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -72,16 +74,22 @@ struct State {
     /// How many were ever put in, and how many of these are done with, in order.
     put: u64,
     done: u64,
+    /// Until when the kernel may remember what did not fit.
+    unsure_until: Option<Instant>,
     is_over: bool,
 }
 
 impl Invalidator {
-    /// Starts the thread.
+    /// Starts the thread. The kernel remembers names and attributes for `lifetime`.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(notifier: Notifier, metrics: EdgeMetrics) -> std::io::Result<Self> {
-        Self::start_with(metrics, move |forget| match forget {
+    pub fn start(
+        notifier: Notifier,
+        lifetime: Duration,
+        metrics: EdgeMetrics,
+    ) -> std::io::Result<Self> {
+        Self::start_with(lifetime, metrics, move |forget| match forget {
             Forget::Name { parent, name } => {
                 notifier.inval_entry(INodeNo(parent.0), OsStr::from_bytes(name))
             }
@@ -91,10 +99,15 @@ impl Invalidator {
     }
 
     fn start_with(
+        lifetime: Duration,
         metrics: EdgeMetrics,
         mut tell: impl FnMut(&Forget) -> std::io::Result<()> + Send + 'static,
     ) -> std::io::Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue {
+            lifetime,
+            state: Mutex::default(),
+            changed: Condvar::default(),
+        });
         let (waiting, counted) = (Arc::clone(&queue), metrics.clone());
         std::thread::Builder::new()
             .name("musefs-inval".into())
@@ -137,10 +150,20 @@ impl Invalidator {
         }
     }
 
-    /// Waits until the kernel was told all that was asked for before this call; whether it was before `deadline`.
+    /// Waits until the kernel was told all that was asked for before this call, and remembers nothing any more of what did not
+    /// fit the queue; whether that was before `deadline`.
     pub fn await_told(&self, deadline: Instant) -> bool {
         let mut state = self.queue.state.lock();
         let wanted = state.put;
+        while let Some(until) = state.unsure_until {
+            if Instant::now() >= until {
+                state.unsure_until = None;
+            } else if until > deadline {
+                return false;
+            } else {
+                self.queue.changed.wait_until(&mut state, until);
+            }
+        }
         while state.done < wanted {
             let pause = self.queue.changed.wait_until(&mut state, deadline);
             if pause.timed_out() {
@@ -171,6 +194,7 @@ impl Queue {
             return Put::WaitsAlready;
         }
         if state.waiting.len() == QUEUE_LEN_MAX {
+            state.unsure_until = Some(now + self.lifetime);
             return Put::NoRoom;
         }
         state.known.insert(Arc::clone(&forget));
@@ -208,7 +232,6 @@ mod tests {
     use super::*;
     use musefs_telemetry::Engine;
     use std::sync::mpsc;
-    use std::time::Duration;
 
     fn attributes(inodes: impl IntoIterator<Item = u64>) -> Changes {
         Changes {
@@ -224,7 +247,8 @@ mod tests {
         let metrics = EdgeMetrics::declare(&engine).unwrap();
         let (go, gate) = mpsc::channel::<()>();
         let (told, tellings) = mpsc::channel();
-        let invalidator = Invalidator::start_with(metrics, move |forget| {
+        let lifetime = Duration::from_millis(300);
+        let invalidator = Invalidator::start_with(lifetime, metrics, move |forget| {
             gate.recv().ok();
             told.send(forget.clone()).ok();
             Ok(())
@@ -250,6 +274,10 @@ mod tests {
         };
         assert_eq!(outcomes(&invalidator), [0, 0, 1, 1]);
         drop(go);
+        assert!(
+            !invalidator.await_told(Instant::now()),
+            "what did not fit is remembered for a while"
+        );
         assert!(invalidator.await_told(Instant::now() + Duration::from_secs(60)));
         let told: Vec<Forget> = tellings.try_iter().collect();
         assert_eq!(told.len(), 1 + QUEUE_LEN_MAX);

@@ -21,8 +21,9 @@ use crate::tree::Inode;
 const INLINE_RANGE_BYTES_MAX: u64 = 4096;
 /// Ranges that lie no further apart than this are read at once.
 const INLINE_GAP_BYTES_MAX: u64 = 4096;
-/// Inline bytes that one file may hold; ranges beyond stay in the backing file.
-const INLINE_BYTES_MAX: u64 = 1 << 20;
+/// Inline bytes that one file may hold; ranges beyond stay in the backing file. Enough for texts, too little for a picture that
+/// a container has cut into small pages.
+const INLINE_BYTES_MAX: u64 = 64 << 10;
 /// How long an open of a file that was just edited waits for the tree that has the edit.
 const REFRESH_WAIT_MAX: Duration = Duration::from_secs(2);
 const REFRESH_WAIT_STEP: Duration = Duration::from_millis(2);
@@ -63,7 +64,9 @@ impl Musefs {
         else {
             // It is gone. The kernel asks for the name again when it hears so, and is answered from the tree that is
             // published meanwhile.
-            self.await_refresh(generation);
+            if self.tree.load().find(inode).is_some() {
+                self.await_refresh(generation);
+            }
             return Err(Error::Stale);
         };
         if is_newer {

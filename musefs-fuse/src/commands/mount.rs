@@ -110,7 +110,11 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let device = mountpoint::device_of(&mountpoint);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     telling.by(session.notifier());
-    let invalidator = Arc::new(Invalidator::start(session.notifier(), edge)?);
+    let invalidator = Arc::new(Invalidator::start(
+        session.notifier(),
+        appearance.ttl,
+        edge,
+    )?);
     let interval = Duration::from_millis(args.poll_interval_ms);
     let _watch = watch_store(&args.db, &musefs);
     refresh_at_intervals(refresher, &musefs, interval, Arc::clone(&invalidator))?;

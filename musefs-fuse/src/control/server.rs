@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use musefs_core::serve::Musefs;
@@ -19,6 +20,9 @@ use crate::invalidate::Invalidator;
 
 /// Connections that are answered at once; more of them are closed unheard.
 const CONNECTIONS_MAX: usize = 16;
+
+/// How long nobody is heard after a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the requests are about.
 #[derive(Debug)]
@@ -90,8 +94,15 @@ fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
         if ready[0].any().unwrap_or_default() {
             return;
         }
-        let Ok((stream, _)) = listener.accept() else {
-            continue;
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors the connection stays where it is, and would be offered again at once.
+                if error.kind() != std::io::ErrorKind::WouldBlock {
+                    std::thread::sleep(ACCEPT_PAUSE);
+                }
+                continue;
+            }
         };
         let place = Place::take(&connections);
         let Some(place) = place else {

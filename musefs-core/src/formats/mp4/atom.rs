@@ -5,8 +5,11 @@
 use super::super::region::{Region, ahead};
 use super::super::{ByteRange, Failure, Stop};
 
-/// Most atoms side by side within one other.
-pub(super) const ATOMS_MAX: usize = 4096;
+/// Most atoms side by side within one other, of those that say how the file is built. Every round of a probe walks them again.
+const ATOMS_MAX: usize = 256;
+
+/// Most atoms side by side in a list of items, or in one item.
+pub(super) const ITEMS_MAX: usize = 4096;
 
 /// Length in bytes of a header with a size of 32 bits.
 const HEADER_BYTES: u64 = 8;
@@ -97,6 +100,14 @@ impl Level {
 /// # Errors
 /// `NeedMore`, or `Broken`: `Malformed` when an atom is longer than what holds it, `OverLimit` when there are too many.
 pub(super) fn level(region: &Region<'_>, offset: u64) -> Result<Level, Stop> {
+    level_of(region, offset, ATOMS_MAX)
+}
+
+/// The same, of at most `count_max` atoms.
+///
+/// # Errors
+/// As [`level`].
+pub(super) fn level_of(region: &Region<'_>, offset: u64, count_max: usize) -> Result<Level, Stop> {
     let mut atoms = Vec::new();
     let mut next = offset.min(region.len());
     while let Some(atom) = read(region, next, ahead(atoms.len()))? {
@@ -106,7 +117,7 @@ pub(super) fn level(region: &Region<'_>, offset: u64) -> Result<Level, Stop> {
         if atom.is_cut {
             return Err(Stop::Broken(Failure::Malformed));
         }
-        if atoms.len() == ATOMS_MAX {
+        if atoms.len() == count_max {
             return Err(Stop::Broken(Failure::OverLimit));
         }
         next += atom.whole.len;

@@ -201,7 +201,7 @@ fn content(
         usize::try_from(region.len().min(16)).expect("16"),
         further,
     )?;
-    let level = atom::level(&region, 0)?;
+    let level = atom::level_of(&region, 0, atom::ITEMS_MAX)?;
     let mut values = &level.atoms[..];
     let mut is_known = level.tail.len == 0;
     if native == FREEFORM {
@@ -311,7 +311,7 @@ fn header(fetched: &Fetched, data: &Atom) -> Result<Option<(u32, ByteRange)>, St
 
 /// The pictures of a `covr`. What stands between them (a `name`) is only kept as long as nobody changes a picture.
 fn covers(fetched: &Fetched, region: &Region<'_>) -> Result<ReadContent, Stop> {
-    let level = atom::level(region, 0)?;
+    let level = atom::level_of(region, 0, atom::ITEMS_MAX)?;
     let mut covers = Vec::new();
     for data in level.named(b"data") {
         match header(fetched, data)? {

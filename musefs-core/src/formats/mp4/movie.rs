@@ -32,6 +32,9 @@ const WHOLE_BYTES_MAX: u64 = 4096;
 /// Zeros in the `free` atom that follows the item list, in bytes.
 const PADDING_BYTES: usize = 256;
 
+/// Most `udta` atoms of one movie that are looked into for an item list.
+const USER_DATA_MAX: usize = 8;
+
 /// From a track to its table of chunk offsets.
 const TRACK_PATH: [Kind; 4] = [*b"trak", *b"mdia", *b"minf", *b"stbl"];
 
@@ -157,9 +160,14 @@ fn keep(parts: &mut Vec<Part>, range: ByteRange) {
 /// The `udta` that holds an item list, else the first.
 fn tags_atom(fetched: &Fetched, atoms: &[Atom]) -> Result<Option<usize>, Stop> {
     let mut first = None;
+    let mut seen = 0;
     for (place, atom) in atoms.iter().enumerate() {
         if atom.kind != *b"udta" {
             continue;
+        }
+        seen += 1;
+        if seen > USER_DATA_MAX {
+            return Err(Stop::Broken(Failure::OverLimit));
         }
         first = first.or(Some(place));
         match list_atom(fetched, &Region::new(fetched, atom.body)?) {
