@@ -1,7 +1,7 @@
 //! Files that others collected because some program had trouble with them: mutagen's test files, under `MUSEFS_CORPUS`.
 //!
 //! Each is scanned, listed, read to its end with the size that it states, and loses nothing that mutagen finds in the original,
-//! but for what `tests/data/corpus/exceptions.txt` names, with a reason.
+//! but for what the table in `docs/corpus.md` names, with a reason.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,17 +25,17 @@ const EXTENSIONS: [(&str, &str); 5] = [
 /// Fewer audio files than this are not the corpus.
 const FILES_MIN: usize = 80;
 
-const EXCEPTIONS: &str = include_str!("../data/corpus/exceptions.txt");
+const EXCEPTIONS: &str = include_str!("../../docs/corpus.md");
 
-/// Name of the file and of what is lost, from lines of `file | what | why`.
+/// Name of the file and of what is lost, from the rows of the table.
 fn exceptions() -> BTreeSet<(String, String)> {
     EXCEPTIONS
         .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter(|line| line.starts_with("| `"))
         .map(|line| {
-            let parts: Vec<&str> = line.split(" | ").map(str::trim).collect();
+            let parts: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
             assert!(parts.len() == 3 && !parts[2].is_empty(), "{line}");
-            (parts[0].to_owned(), parts[1].to_owned())
+            (parts[0].trim_matches('`').to_owned(), parts[1].to_owned())
         })
         .collect()
 }
