@@ -37,7 +37,7 @@ pub struct TagArgs {
     /// Print what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// `get` prints JSON: an array of {path, served, track, tags: {key: [value]}}
+    /// `get` prints JSON: an array of {path, served, track, tags: {key: list of values}}
     #[arg(long)]
     pub json: bool,
     /// Give tracks the tags of such JSON; a key with no value is taken away, one that is left out stays; `-` is standard input
