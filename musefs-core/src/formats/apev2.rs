@@ -119,6 +119,13 @@ pub(super) fn before(fetched: &Fetched, end: u64) -> Result<Option<Place>, Stop>
     let Some(first) = end.checked_sub(size) else {
         return Ok(None);
     };
+    let items = ByteRange {
+        offset: first,
+        len: size - FOOTER_BYTES,
+    };
+    if !leads_to_item(fetched, items, count)? {
+        return Ok(None);
+    }
     // A header that the footer promises and that is not there was never written: those bytes are sound.
     let whole = match first.checked_sub(header) {
         Some(whole) if header > 0 && fetched.get(whole, 8)? == b"APETAGEX" => whole,
@@ -129,12 +136,24 @@ pub(super) fn before(fetched: &Fetched, end: u64) -> Result<Option<Place>, Stop>
             offset: whole,
             len: end - whole,
         },
-        items: ByteRange {
-            offset: first,
-            len: size - FOOTER_BYTES,
-        },
+        items,
         count,
     }))
+}
+
+/// Whether the first item stands where the tag's size says. A size that is a lie would cover sound.
+fn leads_to_item(fetched: &Fetched, items: ByteRange, count: u32) -> Result<bool, Stop> {
+    if items.len == 0 || items.len > TAG_BYTES_MAX {
+        return Ok(items.len == 0);
+    }
+    if count == 0 {
+        return Ok(false);
+    }
+    match Region::new(fetched, items).and_then(|region| read_head(&region, 0, 0)) {
+        Ok(head) => Ok(head.key.bytes().all(|byte| (b' '..=b'~').contains(&byte))),
+        Err(Stop::Broken(_)) => Ok(false),
+        Err(more) => Err(more),
+    }
 }
 
 /// Reads the items of a tag. An item that contradicts the tag's size ends the walk with a warning.

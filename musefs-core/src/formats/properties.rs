@@ -17,6 +17,9 @@ use super::{AudioProperties, ByteRange, Failure, Fetched, Format, Stop, trailer}
 /// The most that lofty may allocate for one item, in bytes.
 const ALLOCATION_BYTES_MAX: usize = 1 << 20;
 
+/// Reads and seeks of one attempt. Some of lofty's readers go round in circles in a file that is made for it.
+const STEPS_MAX: u32 = 1 << 20;
+
 /// The least that is asked for at a time, in bytes.
 const REQUEST_BYTES_MIN: u64 = 4096;
 
@@ -46,27 +49,36 @@ pub fn properties(fetched: &Fetched, extension: Option<&str>) -> Result<AudioPro
     };
     let file =
         with_lofty(fetched, sound, file_type, options)?.ok_or(Stop::Broken(Failure::Malformed))?;
-    Ok(of_lofty(&file))
+    let properties = of_lofty(&file);
+    // Where it finds no sound at all it has defaults for some of the fields.
+    if properties.duration_ms.is_none() && properties.channels.is_none() {
+        return Err(Stop::Broken(Failure::Malformed));
+    }
+    Ok(properties)
 }
 
-/// Which of lofty's readers a file is for; `None` where it has none, or our own walk tells all that there is.
+/// Which of lofty's readers a file is for; `None` where our own walk tells all that there is.
 fn file_type(format: Format) -> Option<FileType> {
     match format {
         Format::Mp4 => Some(FileType::Mp4),
-        Format::Wav => Some(FileType::Wav),
-        Format::Aiff => Some(FileType::Aiff),
-        Format::Adts => Some(FileType::Aac),
         Format::Ape => Some(FileType::Ape),
         Format::WavPack => Some(FileType::WavPack),
         Format::Musepack => Some(FileType::Mpc),
-        Format::Flac | Format::Mp3 | Format::Ogg | Format::TrueAudio | Format::Unrecognised => None,
+        Format::Flac
+        | Format::Mp3
+        | Format::Ogg
+        | Format::Wav
+        | Format::Aiff
+        | Format::TrueAudio
+        | Format::Adts
+        | Format::Unrecognised => None,
     }
 }
 
 /// What lofty makes of a part of a file, `None` when it gives up or panics.
 ///
 /// # Errors
-/// `NeedMore`.
+/// `NeedMore`, or `Broken(OverLimit)` when it does not come to an end.
 fn with_lofty(
     fetched: &Fetched,
     part: ByteRange,
@@ -80,6 +92,7 @@ fn with_lofty(
         part,
         position: part.offset,
         missing: None,
+        steps_left: STEPS_MAX,
     };
     let read = catch_unwind(AssertUnwindSafe(|| {
         lofty::probe::Probe::with_file_type(&mut cursor, file_type)
@@ -88,6 +101,7 @@ fn with_lofty(
     }));
     match cursor.missing {
         Some(range) => Err(Stop::NeedMore(range)),
+        None if cursor.steps_left == 0 => Err(Stop::Broken(Failure::OverLimit)),
         None => Ok(read.ok().and_then(Result::ok)),
     }
 }
@@ -118,10 +132,22 @@ struct Cursor<'a> {
     /// In bytes from the start of the real file, like `missing`.
     position: u64,
     missing: Option<Range<u64>>,
+    steps_left: u32,
+}
+
+impl Cursor<'_> {
+    fn step(&mut self) -> io::Result<()> {
+        self.steps_left = self.steps_left.saturating_sub(1);
+        if self.steps_left == 0 {
+            return Err(io::Error::other("too many reads"));
+        }
+        Ok(())
+    }
 }
 
 impl Read for Cursor<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.step()?;
         let left = self.part.end().saturating_sub(self.position);
         let len = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         if self.missing.is_some() {
@@ -150,6 +176,7 @@ impl Read for Cursor<'_> {
 
 impl Seek for Cursor<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.step()?;
         let position = match to {
             SeekFrom::Start(position) => self.part.offset.checked_add(position),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
@@ -164,5 +191,28 @@ impl Seek for Cursor<'_> {
                 )
             })?;
         Ok(self.position - self.part.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes in which lofty looks for a frame of AAC for ever.
+    #[test]
+    fn a_reader_that_goes_round_in_circles_is_stopped() {
+        let bytes = b"\xff\xf8\x01\0\0\xff\xf8\xff\xf8\x3d\xf1\xea\xe3\0U\xff\xff\0\0\0\xf8\xdf\xff\xff\0\0\0\0\
+            \0\0\0\0\0D\0\0\x29\x10\0\0\xff\xff\0\0\0\0\x02\xff\xff\0\0\0\0\0\xba\0\0\0\x000y0000\0\0\
+            \x3a\0\0\0\0\0\0\0\xff\xff\xffD\0\0\0\0\xffD\xff\0\0\0A\x16\x3a\0\0\0\0\0\0\0\xff\0\0\0\
+            \x2e\0\xff";
+        let mut fetched = Fetched::new(106);
+        fetched.insert(0, bytes[..].into());
+        let whole = ByteRange {
+            offset: 0,
+            len: 106,
+        };
+        let options = ParseOptions::new().read_tags(false);
+        let read = with_lofty(&fetched, whole, FileType::Aac, options);
+        assert!(matches!(read, Err(Stop::Broken(Failure::OverLimit))));
     }
 }
