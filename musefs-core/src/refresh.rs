@@ -129,10 +129,11 @@ impl Refresher {
     /// When it cannot be opened.
     pub fn open(path: &Path, config: TreeConfig) -> Result<Self, StoreError> {
         // Looked at before it is opened: a file that takes the path in between is noticed by the next poll.
-        let identity = Identity::of(path)?;
+        // What is wrong with the path is told best by opening it.
+        let identity = Identity::of(path);
         let store = Store::open(path)?;
         Ok(Self {
-            identity,
+            identity: identity?,
             config,
             path: path.to_path_buf(),
             inodes: DirectoryInodes::default(),
