@@ -2,7 +2,8 @@
 //! 1.0", chapter 2; EBU Tech 3306; ITU-R BS.2088).
 //!
 //! Served as the chunks of the file in their order, with the `INFO` list and the `id3 ` chunk written anew where they stood.
-//! Where the sound has no stated end, or none within the file, it stays last, and everything else goes in front of it.
+//! Where the sound has no stated end, or none within the file, it stays last, and everything else goes in front of it. Where
+//! more than a few bytes behind the last chunk are none, they may be sound, and new tags go in front of the sound, too.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub(super) const DESCRIPTION: Description = Description {
         "what is behind the last chunk and no tag",
     ],
     written: &["the INFO list", "one id3 chunk with ID3v2.4"],
-    audio: "the data chunk, byte for byte; where its size is a lie it stays last",
+    audio: "the data chunk, byte for byte; where its size is a lie nothing new goes behind it",
     left_alone: &["files whose chunks do not lead to the sound"],
     losses: &[
         Loss {
@@ -67,7 +68,8 @@ pub struct WavStructure {
     /// The file's first 12 bytes.
     head: ByteRange,
     has_wide_sizes: bool,
-    /// How many bytes the sound lacks of what its chunk states; `None` where the size of the whole file is not stated, and
+    /// How many bytes the size of the whole file counts beside the chunks: what the sound lacks of what its chunk states, and
+    /// what is behind the last chunk, as far as the file's own size counts it. `None` where the size of the whole file is not stated, and
     /// is to stay so.
     missing: Option<u64>,
     parts: Vec<Part>,
@@ -98,12 +100,11 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         None => ORDER.number(&header[4..8]),
     };
     let is_stated = stated != 0 && stated != UNKNOWN && stated != u64::MAX;
+    let stated_end = stated.checked_add(start + HEADER_BYTES);
+    let stated_end = stated_end.filter(|_| is_stated);
     let mut limit = fetched.file_len();
     let mut trailers = None;
-    if let Some(end) = stated
-        .checked_add(start + HEADER_BYTES)
-        .filter(|&end| is_stated && end < limit)
-    {
+    if let Some(end) = stated_end.filter(|&end| end < limit) {
         let found = trailer::find(fetched, end)?;
         limit = found.audio_end;
         trailers = Some(found);
@@ -121,6 +122,9 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         ..Probe::as_is(Format::Wav)
     };
     let tags = walk.tags(fetched, sniffed, trailers.as_ref(), &mut probe)?;
+    let counted_end = stated_end.map_or(walk.end, |end| end.min(limit));
+    let counted_tail = counted_end.saturating_sub(walk.end);
+    let is_sized = is_stated || !(walk.is_open || walk.has_remnant);
     let new_tags_at = walk.new_tags_at.unwrap_or(walk.parts.len());
     probe.structure = Structure::Wav(WavStructure {
         head: ByteRange {
@@ -128,7 +132,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
             len: 12,
         },
         has_wide_sizes,
-        missing: (is_stated || !walk.is_open).then_some(walk.missing),
+        missing: is_sized.then_some(walk.missing.saturating_add(counted_tail)),
         new_tags_at: u32::try_from(new_tags_at).expect("bounded by the chunks"),
         tail: ByteRange {
             offset: walk.end,

@@ -222,6 +222,31 @@ fn sound_without_a_stated_end_stays_last() {
 }
 
 #[test]
+fn sound_that_its_chunk_does_not_count_is_never_parted_from_the_rest() {
+    let all = sound(8001);
+    for (stated, size) in [
+        (1000, None),
+        (1001, None),
+        (1000, Some(1036)),
+        (1000, Some(u32::MAX)),
+    ] {
+        let file = Wav::new().chunk_stating("data", stated, &all[..8000]);
+        let bytes = size.into_iter().fold(file, Wav::size).build();
+        let probe = probed(&bytes, "wav");
+        assert_eq!(probe.failure, None);
+        assert_eq!(served(&probe, &bytes), bytes, "{stated} {size:?}");
+        let (served, after) = edited(&bytes, |tags| set(tags, "title", &["New"]));
+        assert_eq!(values(&after, "title"), ["New"]);
+        assert_eq!(served[36..40], *b"LIST");
+        assert!(served.ends_with(&bytes[36..]), "{stated} {size:?}");
+        let more = u32::try_from(served.len() - bytes.len()).unwrap();
+        let old = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
+        let new = u32::from_le_bytes(served[4..8].try_into().unwrap());
+        assert_eq!(new, old.saturating_add(more));
+    }
+}
+
+#[test]
 fn empty_sound_is_followed_by_nothing_new() {
     let bytes = Wav::new()
         .chunk("data", b"")
