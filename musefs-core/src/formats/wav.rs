@@ -5,6 +5,8 @@
 //! Where the sound has no stated end, or none within the file, it stays last, and everything else goes in front of it. Where
 //! more than a few bytes behind the last chunk are none, they may be sound, and new tags go in front of the sound, too.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 use super::assembly::Assembly;
@@ -40,6 +42,7 @@ pub(super) const DESCRIPTION: Description = Description {
     kept: &[
         "pictures and frames of ID3v2 that are no text",
         "texts of the INFO list that nobody changed, byte for byte",
+        "what is no text in an INFO list, behind its texts",
         "every other chunk (bext, cue, smpl, iXML, fact …), byte for byte",
         "what is behind the last chunk and no tag",
     ],
@@ -77,6 +80,9 @@ pub struct WavStructure {
     new_tags_at: u32,
     /// What is behind the last chunk, without tags of other formats.
     tail: ByteRange,
+    /// The rest of each `INFO` list that holds no text, the longest first: that one ends the reading of a list, so that
+    /// what follows it is not taken for texts.
+    list_tails: Vec<ByteRange>,
     tags: ChunkTags,
 }
 
@@ -121,7 +127,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         warnings: std::mem::take(&mut walk.warnings),
         ..Probe::as_is(Format::Wav)
     };
-    let tags = walk.tags(fetched, sniffed, trailers.as_ref(), &mut probe)?;
+    let (tags, list_tails) = walk.tags(fetched, sniffed, trailers.as_ref(), &mut probe)?;
     let counted_end = stated_end.map_or(walk.end, |end| end.min(limit));
     let counted_tail = counted_end.saturating_sub(walk.end);
     let is_sized = is_stated || !(walk.is_open || walk.has_remnant);
@@ -139,6 +145,7 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
             len: limit - walk.end,
         },
         parts: walk.parts,
+        list_tails,
         tags,
     });
     Ok(probe)
@@ -151,15 +158,24 @@ impl Walk {
         sniffed: &Sniffed,
         trailers: Option<&Trailers>,
         probe: &mut Probe,
-    ) -> Result<ChunkTags, Stop> {
+    ) -> Result<(ChunkTags, Vec<ByteRange>), Stop> {
         let appended = trailers.and_then(|trailers| trailers.id3v2);
         let places = self.id3.iter().chain(&sniffed.id3v2).chain(&appended);
         let id3 = Id3v2::first_of(fetched, places)?;
         let mut budget = TextBudget::new();
         let mut found: Vec<Found> = Vec::new();
+        let mut tails = Vec::new();
         for list in &self.lists {
-            info::read(fetched, *list, &mut budget, &mut found, &mut probe.warnings)?;
+            let warnings = &mut probe.warnings;
+            tails.extend(info::read(
+                fetched,
+                *list,
+                &mut budget,
+                &mut found,
+                warnings,
+            )?);
         }
+        tails.sort_by_key(|tail| Reverse(tail.len));
         let key_of = info::keys(&found);
         let (tags, mut all) = ChunkTags::join(id3, found, key_of);
         if let Some(trailers) = trailers {
@@ -169,7 +185,7 @@ impl Walk {
         probe.art = all.art;
         probe.items = all.items;
         probe.warnings.extend(all.warnings);
-        Ok(tags)
+        Ok((tags, tails))
     }
 }
 
@@ -185,7 +201,7 @@ pub(super) fn synthesize(
     let Written { texts, mut id3 } = structure.tags.write(desired, is_text_only)?;
     let has_list = structure.parts.contains(&Part::Texts);
     let with_new = has_list || !structure.tags.has_id3();
-    let mut list = info::write(&texts, with_new)?;
+    let mut list = info::write(&texts, with_new, &structure.list_tails)?;
     let new_tags_at = structure.new_tags_at as usize;
     let (mut body, mut after_size) = (Assembly::default(), Assembly::default());
     let mut has_wide_sizes = false;

@@ -409,6 +409,39 @@ fn texts_without_pad_bytes_and_cut_ones_are_read() {
 }
 
 #[test]
+fn what_is_no_text_in_a_list_is_kept_behind_its_texts() {
+    let tail = b"\x01\x02junk\x03\x04IART\x04\0\0\0Two\0odd";
+    let list = [&info(&[("INAM", b"One")])[..], tail].concat();
+    let bytes = Wav::new().chunk("LIST", &list).data().build();
+    let probe = probed(&bytes, "wav");
+    assert_eq!(probe.tags, [tag("title", "One")]);
+    assert_eq!(probe.warnings.len(), 1);
+    assert_eq!(served(&probe, &bytes), bytes);
+    let (served_anew, _) = edited(&bytes, |tags| set(tags, "title", &["Other"]));
+    let expected = [&info(&[("INAM", b"Other\0")])[..], tail].concat();
+    assert_eq!(bodies(&served_anew, false, "LIST")[0], expected);
+    let (served_anew, after) = edited(&bytes, Vec::clear);
+    assert_eq!(after.tags, []);
+    assert_eq!(
+        bodies(&served_anew, false, "LIST"),
+        [[&b"INFO"[..], tail].concat()]
+    );
+
+    // Of several lists, the short rest of the first is not read together with what follows it.
+    let first = [&info(&[("INAM", b"One\0")])[..], b"IART"].concat();
+    let second = [&info(&[("IGNR", b"Polka\0")])[..], &[0; 12]].concat();
+    let bytes = Wav::new()
+        .chunk("LIST", &first)
+        .chunk("LIST", &second)
+        .data()
+        .build();
+    let (served, _) = edited(&bytes, |_| {});
+    let texts = info(&[("INAM", b"One\0"), ("IGNR", b"Polka\0")]);
+    let expected = [&texts[..], &[0; 12], b"IART"].concat();
+    assert_eq!(bodies(&served, false, "LIST"), [expected]);
+}
+
+#[test]
 fn a_file_without_sound_is_served_as_it_is() {
     for bytes in [
         Wav::new().build(),
