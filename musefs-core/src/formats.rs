@@ -47,10 +47,10 @@ pub use table::{Description, KeyNames, Loss, is_audio_extension, key_names};
 pub use wav::WavStructure;
 
 /// Version of the probes: a stored row of an older version is probed again by the next scan.
-pub const PROBE_VERSION: u32 = 3;
+pub const PROBE_VERSION: u32 = 4;
 
 /// Version of the synthesizers: a stored size of an older version is computed again before it is shown.
-pub const SYNTHESIZER_VERSION: u32 = 3;
+pub const SYNTHESIZER_VERSION: u32 = 4;
 
 /// The keys of the shared vocabulary: what tags are called that the formats have a common name for.
 pub fn vocabulary_keys() -> impl Iterator<Item = &'static str> {

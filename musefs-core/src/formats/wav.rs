@@ -2,7 +2,10 @@
 //! 1.0", chapter 2; EBU Tech 3306; ITU-R BS.2088).
 //!
 //! Served as the chunks of the file in their order, with the `INFO` list and the `id3 ` chunk written anew where they stood.
-//! Where the sound has no stated end, or none within the file, it stays last, and everything else goes in front of it.
+//! Where the sound has no stated end, or none within the file, it stays last, and everything else goes in front of it. Where
+//! more than a few bytes behind the last chunk are none, they may be sound, and new tags go in front of the sound, too.
+
+use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,11 +42,12 @@ pub(super) const DESCRIPTION: Description = Description {
     kept: &[
         "pictures and frames of ID3v2 that are no text",
         "texts of the INFO list that nobody changed, byte for byte",
+        "what is no text in an INFO list, behind its texts",
         "every other chunk (bext, cue, smpl, iXML, fact …), byte for byte",
         "what is behind the last chunk and no tag",
     ],
     written: &["the INFO list", "one id3 chunk with ID3v2.4"],
-    audio: "the data chunk, byte for byte; where its size is a lie it stays last",
+    audio: "the data chunk, byte for byte; where its size is a lie nothing new goes behind it",
     left_alone: &["files whose chunks do not lead to the sound"],
     losses: &[
         Loss {
@@ -67,7 +71,8 @@ pub struct WavStructure {
     /// The file's first 12 bytes.
     head: ByteRange,
     has_wide_sizes: bool,
-    /// How many bytes the sound lacks of what its chunk states; `None` where the size of the whole file is not stated, and
+    /// How many bytes the size of the whole file counts beside the chunks: what the sound lacks of what its chunk states, and
+    /// what is behind the last chunk, as far as the file's own size counts it. `None` where the size of the whole file is not stated, and
     /// is to stay so.
     missing: Option<u64>,
     parts: Vec<Part>,
@@ -75,6 +80,9 @@ pub struct WavStructure {
     new_tags_at: u32,
     /// What is behind the last chunk, without tags of other formats.
     tail: ByteRange,
+    /// The rest of each `INFO` list that holds no text, the longest first: that one ends the reading of a list, so that
+    /// what follows it is not taken for texts.
+    list_tails: Vec<ByteRange>,
     tags: ChunkTags,
 }
 
@@ -98,12 +106,11 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         None => ORDER.number(&header[4..8]),
     };
     let is_stated = stated != 0 && stated != UNKNOWN && stated != u64::MAX;
+    let stated_end = stated.checked_add(start + HEADER_BYTES);
+    let stated_end = stated_end.filter(|_| is_stated);
     let mut limit = fetched.file_len();
     let mut trailers = None;
-    if let Some(end) = stated
-        .checked_add(start + HEADER_BYTES)
-        .filter(|&end| is_stated && end < limit)
-    {
+    if let Some(end) = stated_end.filter(|&end| end < limit) {
         let found = trailer::find(fetched, end)?;
         limit = found.audio_end;
         trailers = Some(found);
@@ -120,7 +127,10 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
         warnings: std::mem::take(&mut walk.warnings),
         ..Probe::as_is(Format::Wav)
     };
-    let tags = walk.tags(fetched, sniffed, trailers.as_ref(), &mut probe)?;
+    let (tags, list_tails) = walk.tags(fetched, sniffed, trailers.as_ref(), &mut probe)?;
+    let counted_end = stated_end.map_or(walk.end, |end| end.min(limit));
+    let counted_tail = counted_end.saturating_sub(walk.end);
+    let is_sized = is_stated || !(walk.is_open || walk.has_remnant);
     let new_tags_at = walk.new_tags_at.unwrap_or(walk.parts.len());
     probe.structure = Structure::Wav(WavStructure {
         head: ByteRange {
@@ -128,13 +138,14 @@ pub(super) fn probe(fetched: &Fetched, sniffed: &Sniffed) -> Result<Probe, Stop>
             len: 12,
         },
         has_wide_sizes,
-        missing: (is_stated || !walk.is_open).then_some(walk.missing),
+        missing: is_sized.then_some(walk.missing.saturating_add(counted_tail)),
         new_tags_at: u32::try_from(new_tags_at).expect("bounded by the chunks"),
         tail: ByteRange {
             offset: walk.end,
             len: limit - walk.end,
         },
         parts: walk.parts,
+        list_tails,
         tags,
     });
     Ok(probe)
@@ -147,15 +158,24 @@ impl Walk {
         sniffed: &Sniffed,
         trailers: Option<&Trailers>,
         probe: &mut Probe,
-    ) -> Result<ChunkTags, Stop> {
+    ) -> Result<(ChunkTags, Vec<ByteRange>), Stop> {
         let appended = trailers.and_then(|trailers| trailers.id3v2);
         let places = self.id3.iter().chain(&sniffed.id3v2).chain(&appended);
         let id3 = Id3v2::first_of(fetched, places)?;
         let mut budget = TextBudget::new();
         let mut found: Vec<Found> = Vec::new();
+        let mut tails = Vec::new();
         for list in &self.lists {
-            info::read(fetched, *list, &mut budget, &mut found, &mut probe.warnings)?;
+            let warnings = &mut probe.warnings;
+            tails.extend(info::read(
+                fetched,
+                *list,
+                &mut budget,
+                &mut found,
+                warnings,
+            )?);
         }
+        tails.sort_by_key(|tail| Reverse(tail.len));
         let key_of = info::keys(&found);
         let (tags, mut all) = ChunkTags::join(id3, found, key_of);
         if let Some(trailers) = trailers {
@@ -165,7 +185,7 @@ impl Walk {
         probe.art = all.art;
         probe.items = all.items;
         probe.warnings.extend(all.warnings);
-        Ok(tags)
+        Ok((tags, tails))
     }
 }
 
@@ -181,7 +201,7 @@ pub(super) fn synthesize(
     let Written { texts, mut id3 } = structure.tags.write(desired, is_text_only)?;
     let has_list = structure.parts.contains(&Part::Texts);
     let with_new = has_list || !structure.tags.has_id3();
-    let mut list = info::write(&texts, with_new)?;
+    let mut list = info::write(&texts, with_new, &structure.list_tails)?;
     let new_tags_at = structure.new_tags_at as usize;
     let (mut body, mut after_size) = (Assembly::default(), Assembly::default());
     let mut has_wide_sizes = false;

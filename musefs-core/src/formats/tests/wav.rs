@@ -222,6 +222,31 @@ fn sound_without_a_stated_end_stays_last() {
 }
 
 #[test]
+fn sound_that_its_chunk_does_not_count_is_never_parted_from_the_rest() {
+    let all = sound(8001);
+    for (stated, size) in [
+        (1000, None),
+        (1001, None),
+        (1000, Some(1036)),
+        (1000, Some(u32::MAX)),
+    ] {
+        let file = Wav::new().chunk_stating("data", stated, &all[..8000]);
+        let bytes = size.into_iter().fold(file, Wav::size).build();
+        let probe = probed(&bytes, "wav");
+        assert_eq!(probe.failure, None);
+        assert_eq!(served(&probe, &bytes), bytes, "{stated} {size:?}");
+        let (served, after) = edited(&bytes, |tags| set(tags, "title", &["New"]));
+        assert_eq!(values(&after, "title"), ["New"]);
+        assert_eq!(served[36..40], *b"LIST");
+        assert!(served.ends_with(&bytes[36..]), "{stated} {size:?}");
+        let more = u32::try_from(served.len() - bytes.len()).unwrap();
+        let old = u32::from_le_bytes(bytes[4..8].try_into().unwrap());
+        let new = u32::from_le_bytes(served[4..8].try_into().unwrap());
+        assert_eq!(new, old.saturating_add(more));
+    }
+}
+
+#[test]
 fn empty_sound_is_followed_by_nothing_new() {
     let bytes = Wav::new()
         .chunk("data", b"")
@@ -380,6 +405,39 @@ fn texts_without_pad_bytes_and_cut_ones_are_read() {
     assert_eq!(probe.warnings.len(), 1);
     let (served, _) = edited(&bytes, |_| {});
     let expected = info(&[("INAM", b"One"), ("IART", b"Two\0"), ("ICMT", b"Three\0")]);
+    assert_eq!(bodies(&served, false, "LIST"), [expected]);
+}
+
+#[test]
+fn what_is_no_text_in_a_list_is_kept_behind_its_texts() {
+    let tail = b"\x01\x02junk\x03\x04IART\x04\0\0\0Two\0odd";
+    let list = [&info(&[("INAM", b"One")])[..], tail].concat();
+    let bytes = Wav::new().chunk("LIST", &list).data().build();
+    let probe = probed(&bytes, "wav");
+    assert_eq!(probe.tags, [tag("title", "One")]);
+    assert_eq!(probe.warnings.len(), 1);
+    assert_eq!(served(&probe, &bytes), bytes);
+    let (served_anew, _) = edited(&bytes, |tags| set(tags, "title", &["Other"]));
+    let expected = [&info(&[("INAM", b"Other\0")])[..], tail].concat();
+    assert_eq!(bodies(&served_anew, false, "LIST")[0], expected);
+    let (served_anew, after) = edited(&bytes, Vec::clear);
+    assert_eq!(after.tags, []);
+    assert_eq!(
+        bodies(&served_anew, false, "LIST"),
+        [[&b"INFO"[..], tail].concat()]
+    );
+
+    // Of several lists, the short rest of the first is not read together with what follows it.
+    let first = [&info(&[("INAM", b"One\0")])[..], b"IART"].concat();
+    let second = [&info(&[("IGNR", b"Polka\0")])[..], &[0; 12]].concat();
+    let bytes = Wav::new()
+        .chunk("LIST", &first)
+        .chunk("LIST", &second)
+        .data()
+        .build();
+    let (served, _) = edited(&bytes, |_| {});
+    let texts = info(&[("INAM", b"One\0"), ("IGNR", b"Polka\0")]);
+    let expected = [&texts[..], &[0; 12], b"IART"].concat();
     assert_eq!(bodies(&served, false, "LIST"), [expected]);
 }
 

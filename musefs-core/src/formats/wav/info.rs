@@ -37,7 +37,7 @@ pub(super) fn keys(found: &[Found]) -> impl Fn(&str) -> String + use<> {
     }
 }
 
-/// Reads the texts of one list; `body` starts behind the type.
+/// Reads the texts of one list; `body` starts behind the type. What comes back is the rest of the list that holds no text.
 ///
 /// # Errors
 /// `NeedMore`, or `Broken(OverLimit)` when there are too many.
@@ -47,7 +47,7 @@ pub(super) fn read(
     budget: &mut TextBudget,
     found: &mut Vec<Found>,
     warnings: &mut Vec<Warning>,
-) -> Result<(), Stop> {
+) -> Result<Option<ByteRange>, Stop> {
     let region = Region::new(fetched, body)?;
     if region.len() <= WHOLE_BYTES_MAX {
         let len = usize::try_from(region.len()).expect("bounded");
@@ -69,9 +69,9 @@ pub(super) fn read(
         };
         if !chunks::is_id(&header[..4]) {
             if header.iter().any(|&byte| byte != 0) {
-                warn("no text starts there; the rest of the list was left out");
+                warn("no text starts there; the rest of the list is kept unread");
             }
-            return Ok(());
+            break;
         }
         let stated = Order::LittleEndian.number(&header[4..]);
         let start = offset + HEADER_BYTES;
@@ -106,7 +106,8 @@ pub(super) fn read(
         });
         offset = end;
     }
-    Ok(())
+    let left = region.len().saturating_sub(offset);
+    Ok((left > 0).then(|| region.range(offset, left)))
 }
 
 /// Where the text after the one of `len` bytes that ends at `end` starts. Some writers leave the pad byte away.
@@ -122,12 +123,16 @@ fn next(region: &Region<'_>, end: u64, len: u64, further: u64) -> Result<u64, St
     Ok(if is_unpadded { end } else { end + 1 })
 }
 
-/// The body of a list with the planned texts; without new ones for keys that another tag holds alone where
-/// `with_new` is false. `None` where no text is left.
+/// The body of a list with the planned texts and, behind them, `tails` as they are; without new ones for keys that another tag holds alone where
+/// `with_new` is false. `None` where neither text nor tail is left.
 ///
 /// # Errors
 /// When a text does not fit 32 bits.
-pub(super) fn write(plan: &Plan<'_>, with_new: bool) -> Result<Option<Assembly>, SynthesisError> {
+pub(super) fn write(
+    plan: &Plan<'_>,
+    with_new: bool,
+    tails: &[ByteRange],
+) -> Result<Option<Assembly>, SynthesisError> {
     let mut texts = Assembly::default();
     for step in plan.steps() {
         match step {
@@ -155,6 +160,9 @@ pub(super) fn write(plan: &Plan<'_>, with_new: bool) -> Result<Option<Assembly>,
                 }
             }
         }
+    }
+    for tail in tails {
+        texts.backing(tail.offset, tail.len);
     }
     if texts.len() == 0 {
         return Ok(None);

@@ -22,11 +22,17 @@ pub(super) struct WideSizes {
     others: Vec<([u8; 4], u64)>,
 }
 
+/// What is behind the last chunk and longer than this may be sound that the `data` chunk does not count, as recorders leave
+/// it whose sizes wrap at 4 GiB.
+const REMNANT_BYTES_MAX: u64 = chunks::HEADER_BYTES;
+
 /// What the walk over the chunks found.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     pub(super) parts: Vec<Part>,
     pub(super) new_tags_at: Option<usize>,
+    /// Which part begins with the sound.
+    sound_at: Option<usize>,
     pub(super) missing: u64,
     wide: Option<WideSizes>,
     pub(super) lists: Vec<ByteRange>,
@@ -37,6 +43,8 @@ pub(super) struct Walk {
     /// Whether the sound reaches to the end of the file for want of a size.
     pub(super) is_open: bool,
     pub(super) end: u64,
+    /// Whether more than a few bytes behind the last chunk are none.
+    pub(super) has_remnant: bool,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -96,6 +104,11 @@ impl Walk {
             ..Self::default()
         };
         walk.chunks(fetched, limit)?;
+        if limit.saturating_sub(walk.end) > REMNANT_BYTES_MAX {
+            // It may be sound, so that nothing new may part it from the rest.
+            walk.new_tags_at = walk.sound_at;
+            walk.has_remnant = true;
+        }
         Ok(walk)
     }
 
@@ -134,6 +147,7 @@ impl Walk {
     ) -> Result<bool, Stop> {
         let body = chunk.body();
         let left = limit.saturating_sub(body.offset);
+        self.sound_at = Some(self.parts.len());
         let is_open = if chunk.stated == 0 {
             // No size, or no sound: what follows tells.
             let next = chunks::read(fetched, ORDER, body.offset, limit, index)?;
@@ -145,7 +159,7 @@ impl Walk {
         if is_open {
             self.is_open = true;
             self.data_len = Some(left);
-            self.new_tags_at = Some(self.parts.len());
+            self.new_tags_at = self.sound_at;
             self.missing = if is_unknown { 0 } else { chunk.stated - left };
             self.parts.push(Part::OpenEnd(ByteRange {
                 offset: chunk.offset,
@@ -158,11 +172,10 @@ impl Walk {
         let whole = chunk.whole(limit);
         if chunk.stated == 0 {
             // Some readers play whatever follows, so that nothing more may.
-            self.new_tags_at = Some(self.parts.len());
-            self.parts.push(Part::Kept(whole));
-        } else {
-            chunks::keep(&mut self.parts, whole);
+            self.new_tags_at = self.sound_at;
         }
+        // A part of its own, for new tags may have to go in front of it.
+        self.parts.push(Part::Kept(whole));
         Ok(false)
     }
 
