@@ -76,6 +76,9 @@ pub struct BuildReport {
 struct Identity {
     device: u64,
     inode: u64,
+    /// Inode of the write-ahead log beside it, while there is one: who has a log open that was deleted reads and hears nothing
+    /// of what others write into the next one.
+    log: Option<u64>,
 }
 
 impl Identity {
@@ -87,8 +90,16 @@ impl Identity {
         Ok(Self {
             device: metadata.dev(),
             inode: metadata.ino(),
+            log: log_of(path),
         })
     }
+}
+
+/// The inode of the write-ahead log of the store at `path`.
+fn log_of(path: &Path) -> Option<u64> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).ok().map(|metadata| metadata.ino())
 }
 
 /// Makes trees from a store, one after the other.
@@ -133,7 +144,10 @@ impl Refresher {
         let identity = Identity::of(path);
         let store = Store::open(path)?;
         Ok(Self {
-            identity: identity?,
+            identity: Identity {
+                log: None,
+                ..identity?
+            },
             config,
             path: path.to_path_buf(),
             inodes: DirectoryInodes::default(),
@@ -311,8 +325,13 @@ impl Refresher {
         Ok((!different.is_empty()).then_some(different))
     }
 
-    fn was_replaced(&self) -> Result<bool, StoreError> {
-        Ok(Identity::of(&self.path)? != self.identity)
+    fn was_replaced(&mut self) -> Result<bool, StoreError> {
+        let now = Identity::of(&self.path)?;
+        if self.identity.log.is_none() {
+            // The first look after opening made it, or it is none of ours to miss.
+            self.identity.log = now.log;
+        }
+        Ok(now != self.identity)
     }
 
     /// Goes on with the store that is at the path now. No inode of the old one is used again.
@@ -327,7 +346,10 @@ impl Refresher {
         tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");
         self.inode_base += self.highest.cast_unsigned() + 1;
         self.highest = 0;
-        self.identity = identity;
+        self.identity = Identity {
+            log: None,
+            ..identity
+        };
         self.store = store;
         self.is_in_step = false;
         musefs.set_needs_rebuild(true);

@@ -58,8 +58,8 @@ pub(super) const TRUE_AUDIO: Description = Description {
         "frames of ID3v2 that are no text",
     ],
     written: &[
-        "one APEv2 tag at the end",
-        "where there is ID3v2 in front, one ID3v2.4 tag there instead",
+        "one ID3v2.4 tag in front",
+        "where APEv2 is the only tag, one APEv2 tag at the end instead",
     ],
     losses: &[Loss {
         what: "what ID3v2.4 cannot hold, as for MP3, where there is ID3v2 in front",

@@ -287,3 +287,29 @@ fn an_older_copy_of_the_store_put_in_its_place_is_noticed_however_much_it_was_ed
         assert!(file.is_none_or(|file| !used.contains(&file.3)), "{path}");
     }
 }
+
+#[test]
+fn a_store_whose_log_was_deleted_is_opened_anew() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    assert!(refresher.poll(&musefs).unwrap().is_none());
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(format!("{}{suffix}", library.db().display())).unwrap();
+    }
+    library.edit("UPDATE tags SET value = 'Two' WHERE key = 'title'");
+    refresher.poll(&musefs).unwrap().unwrap();
+    let titles = |musefs: &Musefs| {
+        shown(&musefs.tree())
+            .into_keys()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert!(titles(&musefs).contains("Two"), "{}", titles(&musefs));
+    library.edit("UPDATE tags SET value = 'Three' WHERE key = 'title'");
+    refresher.poll(&musefs).unwrap().unwrap();
+    assert!(titles(&musefs).contains("Three"), "{}", titles(&musefs));
+    assert_eq!(gaps(&musefs), 1);
+    assert!(refresher.poll(&musefs).unwrap().is_none());
+}
