@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::ids::TrackId;
 use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, Renewed};
 use crate::stop::Stop;
-use crate::store::{Mark, Store, StoreError, now_ns};
+use crate::store::{Mark, Store, StoreError, log_path, now_ns};
 use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
 use crate::tree::{Changes, DirectoryInodes, Inode, NodeKind, Tree, changes};
 use draft::{Drafts, Waiting, finish};
@@ -97,9 +97,8 @@ impl Identity {
 
 /// The inode of the write-ahead log of the store at `path`.
 fn log_of(path: &Path) -> Option<u64> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(log).ok().map(|metadata| metadata.ino())
+    let log = std::fs::metadata(log_path(path));
+    log.ok().map(|metadata| metadata.ino())
 }
 
 /// Makes trees from a store, one after the other.

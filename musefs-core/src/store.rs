@@ -24,6 +24,7 @@ pub use self::edit::TrackTags;
 pub use self::error::StoreError;
 pub use self::ingest::{Finding, Ingested, Reading};
 pub use self::migrations::SCHEMA_VERSION;
+pub use self::open::log_path;
 pub use self::parts::Parts;
 pub use self::rows::{Fields, Mark, Pass, Root, Stamp, TrackDetail, TrackFailure, TrackRow};
 pub use self::runs::{Counts, KnownTrack, ScanCounts, ScanRun, ScanRunId};

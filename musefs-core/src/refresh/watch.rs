@@ -16,6 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::stop::Stop;
+use crate::store::log_path;
 
 /// When to look again after an event, in ms after the look before: the log is written before its commit can be seen, which
 /// may take as long as the disk takes to sync. The first wait also bounds how often a busy writer makes us look.
@@ -46,9 +47,7 @@ impl Watch {
             | AddWatchFlags::IN_MOVED_TO
             | AddWatchFlags::IN_ONLYDIR;
         inotify.add_watch(directory, events)?;
-        let mut log = OsString::from(name);
-        log.push("-wal");
-        let names = [name.to_owned(), log];
+        let names = [name.to_owned(), log_path(Path::new(name)).into()];
         let end = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?);
         let ended = Arc::clone(&end);
         std::thread::Builder::new()

@@ -267,11 +267,16 @@ fn finish(database: Database, read_only: bool) -> Result<Store, StoreError> {
     })
 }
 
-/// Whether a write-ahead log with content lies beside the store.
-fn has_log(path: &Path) -> bool {
+/// Where the write-ahead log of the store at `path` is, while there is one.
+pub fn log_path(path: &Path) -> PathBuf {
     let mut log: OsString = path.into();
     log.push("-wal");
-    fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+    log.into()
+}
+
+/// Whether a write-ahead log with content lies beside the store.
+fn has_log(path: &Path) -> bool {
+    fs::metadata(log_path(path)).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// The address of `path` as a database that nobody changes.
