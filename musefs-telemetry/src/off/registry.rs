@@ -131,6 +131,8 @@ impl Engine {
         fn register_op(&self, base: &str) -> Declared<DynOp> = Ok(DynOp);
         /// 0.
         fn overflowed(&self) -> u64 = 0;
+        /// None.
+        fn families(&self) -> Vec<&'static crate::describe::Family> = Vec::new();
         /// No families.
         fn snapshot(&self) -> Snapshot = Snapshot;
         /// Does nothing.
