@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
@@ -24,6 +25,7 @@ use parking_lot::RwLock;
 use crate::dispatch::Dispatch;
 use crate::log;
 use crate::metrics::EdgeMetrics;
+use crate::textfile;
 
 /// The link by which the directory is reached under a name that is always the same.
 pub const LINK_NAME: &str = ".metrics";
@@ -255,6 +257,21 @@ impl MetricsFiles {
             self.current.store(Some(Arc::clone(&snapshot)));
             snapshot
         })
+    }
+
+    /// The text that a file outside of the mount is kept equal to, rendered on the lane. `None` when the lane is ending.
+    pub fn text_for_textfile(self: &Arc<Self>) -> Option<Arc<[u8]>> {
+        let index = Self::in_directory(OsStr::new(textfile::SOURCE))?;
+        let files = Arc::clone(self);
+        let (done, rendered) = mpsc::sync_channel(1);
+        let job = move || {
+            // Nobody waits any more when the mount is ending.
+            done.send(Arc::clone(files.fresh().text(index))).ok();
+        };
+        self.dispatch.lane().submit(Box::new(job)).ok()?;
+        let text = rendered.recv().ok()?;
+        self.dispatch.metrics().counters.scrapes.increment();
+        Some(text)
     }
 
     fn render(&self) -> Snapshot {
