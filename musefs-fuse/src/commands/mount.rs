@@ -10,11 +10,12 @@ use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
-use musefs_core::serve::{Musefs, ServeConfig};
+use musefs_core::serve::Musefs;
 use musefs_telemetry::{Engine, Family, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod config;
 mod options;
 mod permitted;
 mod report;
@@ -27,7 +28,7 @@ use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::invalidate::{Invalidator, Telling};
 use crate::metrics::EdgeMetrics;
-use crate::metrics_files::MetricsFiles;
+use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::space::FreeSpace;
 use crate::textfile::{Keeper, Textfile};
@@ -39,7 +40,6 @@ const WORKERS_PER_CORE: usize = 4;
 const WORKERS_MIN: usize = 8;
 /// Store connections for resolving files. More would not be faster: a resolve is a handful of indexed reads.
 const STORE_CONNECTIONS: usize = 3;
-const MIB: u64 = 1 << 20;
 
 /// Mounts and serves until told to end; the exit code.
 ///
@@ -55,27 +55,23 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
     let textfile = options::textfile(args, &mountpoint)?;
-    let identity = options::identity(args, &mountpoint)?;
     let mut refresher = Refresher::open(&args.db, tree_config)?;
     let roots = refresher.roots()?;
     mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
     permitted::check(args)?;
+    let Declared {
+        engine,
+        metrics,
+        edge,
+        gauges,
+    } = Declared::new()?;
+    let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
 
-    let engine = Engine::new();
-    let metrics = Metrics::declare(&engine).context("a metric of the core")?;
-    let edge = EdgeMetrics::declare(&engine).context("a metric of the edge")?;
     let (workers, event_loops) = thread_counts(args);
-    let serve_config = ServeConfig {
-        mode: options::mode(args),
-        header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
-        readahead_bytes_max: u64::from(args.readahead_mib) * MIB,
-        dir_handles_max: args.dir_handles_max,
-        store_connections: STORE_CONNECTIONS,
-    };
     let connections = open_connections(&args.db, STORE_CONNECTIONS)?;
     let musefs = Arc::new(Musefs::new(
-        serve_config,
+        options::serve_config(args, STORE_CONNECTIONS),
         engine.clone(),
         metrics,
         connections,
@@ -89,8 +85,8 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
     sweep_at_intervals(&dispatch);
     let metrics_files = Arc::new(MetricsFiles::new(
-        options::directory_name(args),
-        identity,
+        presentation,
+        gauges,
         Arc::clone(&musefs),
         Arc::clone(&dispatch),
     ));
@@ -126,10 +122,10 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
-    watch_session(session, events)?;
     let keeper = textfile
         .map(|file| keep(file, args.metrics_textfile_interval, metrics_files))
         .transpose()?;
+    watch_session(session, events)?;
     say(
         io::stdout(),
         format_args!(
@@ -158,19 +154,32 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     served
 }
 
+/// What the mount counts, all of it: the catalogue does not change after this.
+struct Declared {
+    engine: Engine,
+    metrics: Metrics,
+    edge: EdgeMetrics,
+    gauges: Gauges,
+}
+
+impl Declared {
+    fn new() -> anyhow::Result<Self> {
+        let engine = Engine::new();
+        Ok(Self {
+            metrics: Metrics::declare(&engine).context("a metric of the core")?,
+            edge: EdgeMetrics::declare(&engine).context("a metric of the edge")?,
+            gauges: Gauges::declare(&engine).context("a gauge of the mount")?,
+            engine,
+        })
+    }
+}
+
 /// What a mount measures, in the order of declaration.
 ///
 /// # Errors
 /// When two families have one name.
 pub(super) fn catalogue() -> anyhow::Result<Vec<&'static Family>> {
-    let engine = Engine::new();
-    let _metrics = Metrics::declare(&engine).context("a metric of the core")?;
-    let _edge = EdgeMetrics::declare(&engine).context("a metric of the edge")?;
-    Ok(engine
-        .snapshot()
-        .families()
-        .map(|metric| metric.family())
-        .collect())
+    Ok(Declared::new()?.engine.families())
 }
 
 /// Workers and event loops.
