@@ -359,7 +359,9 @@ impl Dispatch {
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
     /// on one is replaced.
     pub fn sweep(&self, now: Instant) {
-        while let Some(request) = self.waiting.take_overdue(now, self.backing_timeout) {
+        let overdue = self.waiting.take_overdue(now, self.backing_timeout);
+        // Those that wait behind a stuck one go first: the thread that takes its place is not to begin what nobody waits for.
+        for request in overdue.into_iter().rev() {
             request.expire(&self.metrics, &self.pool);
         }
     }

@@ -15,3 +15,4 @@ pub mod metrics_files;
 pub mod mountpoint;
 pub mod refreshing;
 pub mod roots;
+pub mod textfile;

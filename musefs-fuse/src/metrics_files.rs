@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -20,6 +21,7 @@ use crate::dispatch::Dispatch;
 use crate::health::{Health, Verdict};
 use crate::metrics::mount::{Moment, Mount};
 use crate::metrics::{Operation, Transport, Way, nanoseconds};
+use crate::textfile;
 
 mod nodes;
 mod texts;
@@ -306,6 +308,25 @@ impl MetricsFiles {
     /// From here on the kernel's side of the mount is that of the mount with this device number.
     pub fn mounted_as(&self, device: u64) {
         self.mount.mounted_as(device);
+    }
+
+    /// The text that a file outside of the mount is kept equal to, rendered on the lane. `None` when the lane is ending.
+    pub fn text_for_textfile(self: &Arc<Self>) -> Option<Arc<[u8]>> {
+        let node = self.child(NodeId::ROOT, OsStr::new(textfile::SOURCE))?;
+        let files = Arc::clone(self);
+        let (done, rendered) = mpsc::sync_channel(1);
+        let job = move || {
+            // Nobody waits any more when the mount is ending.
+            done.send(files.text(node, &files.fresh())).ok();
+        };
+        self.dispatch.lane().submit(Box::new(job)).ok()?;
+        let text = rendered.recv().ok()??;
+        self.dispatch
+            .metrics()
+            .counters
+            .scrapes
+            .increment(Transport::Textfile);
+        Some(text)
     }
 
     fn render(&self) -> Snapshot {

@@ -28,7 +28,9 @@ fn errors_and_durations_have_the_series_that_can_be_and_no_others() {
     let mount = Mount::new(&library);
     assert!(!mount.join("nobody").exists());
     assert!(std::fs::read_link(mount.join(ONE_SERVED)).is_err());
-    let written = std::fs::File::options().write(true).open(mount.join(".metrics/metrics"));
+    let written = std::fs::File::options()
+        .write(true)
+        .open(mount.join(".metrics/metrics"));
     assert_ne!(errno(&written), 0);
     let metrics = mount.metrics();
     let absent = metrics.value("musefs_op_errors_total{op=\"lookup\",errno=\"ENOENT\"}");
@@ -40,9 +42,7 @@ fn errors_and_durations_have_the_series_that_can_be_and_no_others() {
     assert_eq!(counts.len(), 5);
     for op in ["lookup", "getattr", "readdir", "open", "read"] {
         let ops = metrics.value(&format!("musefs_ops_total{{op=\"{op}\"}}"));
-        let timed = metrics.value(&format!(
-            "musefs_op_duration_seconds_count{{op=\"{op}\"}}"
-        ));
+        let timed = metrics.value(&format!("musefs_op_duration_seconds_count{{op=\"{op}\"}}"));
         assert_eq!(ops, timed, "{op}");
     }
     let bounds = labelled(&metrics, "musefs_op_duration_seconds_bucket").len() / 5;
@@ -157,8 +157,14 @@ fn the_kernels_side_is_told_where_the_kernel_tells() {
         "the kernel's table of connections cannot be mounted here"
     );
     for (prepare, is_told) in [
-        (format!("mount -t fusectl none {connections} && exec \"$@\""), true),
-        (format!("mount -t tmpfs none {connections} && exec \"$@\""), false),
+        (
+            format!("mount -t fusectl none {connections} && exec \"$@\""),
+            true,
+        ),
+        (
+            format!("mount -t tmpfs none {connections} && exec \"$@\""),
+            false,
+        ),
     ] {
         let mount = Mount::start(&mut hidden(&library, &prepare), &library.mountpoint()).unwrap();
         let seen = format!("/proc/{}/root", mount.pid());
@@ -175,7 +181,9 @@ fn the_kernels_side_is_told_where_the_kernel_tells() {
             continue;
         }
         let minor = nix::sys::stat::minor(
-            nix::sys::stat::stat(&within(&library.mountpoint())).unwrap().st_dev,
+            nix::sys::stat::stat(&within(&library.mountpoint()))
+                .unwrap()
+                .st_dev,
         );
         let own = within(&Path::new(connections).join(minor.to_string()));
         let expected = |name: &str| {

@@ -45,10 +45,7 @@ fn reachable(mount: &Mount, root: u32, expected: u64) {
 
 /// Scans a directory beside the library's own, with one file in it.
 fn scan_second_root(library: &Library, directory: &std::path::Path) {
-    run(musefs(["scan", "--db"])
-        .arg(library.db())
-        .arg(directory))
-    .done();
+    run(musefs(["scan", "--db"]).arg(library.db()).arg(directory)).done();
 }
 
 const SECOND_SERVED: &str = "Second/Unknown/Second.flac";

@@ -68,21 +68,23 @@ impl<R> Waiting<R> {
         drop(removed);
     }
 
-    /// Takes out a request that came `patience` or longer before `now`.
-    pub(super) fn take_overdue(&self, now: Instant, patience: Duration) -> Option<R> {
+    /// Takes out all requests that came `patience` or longer before `now`, oldest first.
+    pub(super) fn take_overdue(&self, now: Instant, patience: Duration) -> Vec<R> {
+        let mut overdue = Vec::new();
         let mut lists = self.lists.lock();
         for operation in Operation::ALL {
             let list = &mut lists.by_operation[operation as usize];
-            let Some(oldest) = list.first_entry() else {
-                continue;
-            };
-            if oldest.get().0 + patience <= now {
-                let (_, request) = oldest.remove();
-                self.note_oldest(operation, list);
-                return Some(request);
+            while let Some(oldest) = list.first_entry()
+                && oldest.get().0 + patience <= now
+            {
+                let (number, (_, request)) = oldest.remove_entry();
+                overdue.push((number, request));
             }
+            self.note_oldest(operation, list);
         }
-        None
+        drop(lists);
+        overdue.sort_unstable_by_key(|(number, _)| *number);
+        overdue.into_iter().map(|(_, request)| request).collect()
     }
 
     fn note_oldest(&self, operation: Operation, list: &BTreeMap<u64, (Instant, R)>) {
@@ -129,11 +131,11 @@ mod tests {
         waiting.remove(first);
         assert_eq!(ages(at(9)), [5, 6]);
         let patience = Duration::from_secs(6);
-        assert_eq!(waiting.take_overdue(at(8), patience), None);
-        assert_eq!(waiting.take_overdue(at(9), patience), Some("second"));
+        assert!(waiting.take_overdue(at(8), patience).is_empty());
+        assert_eq!(waiting.take_overdue(at(9), patience), ["second"]);
         assert_eq!(ages(at(9)), [5, 0]);
-        assert_eq!(waiting.take_overdue(at(9), patience), None);
-        assert_eq!(waiting.take_overdue(at(10), patience), Some("other"));
+        waiting.add(Operation::Read, at(9), "third");
+        assert_eq!(waiting.take_overdue(at(15), patience), ["other", "third"]);
         waiting.remove(first);
         assert!(waiting.is_empty());
         assert_eq!(ages(at(20)), [0, 0]);
