@@ -78,13 +78,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         connections,
         published,
     ));
-    let dispatch_config = DispatchConfig {
-        workers,
-        queue_len_max: args.reads_inflight_max as usize,
-        backing_timeout: args.backing_timeout,
-    };
-    let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
-    sweep_at_intervals(&dispatch);
+    let dispatch = start_dispatch(args, workers, edge.clone())?;
     let health = Arc::new(Health {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
@@ -198,6 +192,21 @@ fn thread_counts(args: &MountArgs) -> (usize, usize) {
         args.workers.map_or(workers, usize::from),
         args.event_loops.map_or(event_loops, usize::from),
     )
+}
+
+fn start_dispatch(
+    args: &MountArgs,
+    workers: usize,
+    edge: EdgeMetrics,
+) -> io::Result<Arc<Dispatch>> {
+    let config = DispatchConfig {
+        workers,
+        queue_len_max: args.reads_inflight_max as usize,
+        backing_timeout: args.backing_timeout,
+    };
+    let dispatch = Dispatch::start(config, edge)?;
+    sweep_at_intervals(&dispatch);
+    Ok(dispatch)
 }
 
 /// Edits are found by polling where the store cannot be watched.
