@@ -94,7 +94,7 @@ impl Textfile {
         Ok(())
     }
 
-    /// Whether node_exporter would read it: the collector takes only names that end in `.prom`.
+    /// Whether `node_exporter` would read it: the collector takes only names that end in `.prom`.
     pub fn is_collected(&self) -> bool {
         self.path.extension() == Some(OsStr::new("prom"))
     }

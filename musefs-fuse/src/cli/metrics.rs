@@ -1,5 +1,10 @@
 //! The flags of `musefs metrics`. None comes from the environment: each call says what it wants to see.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "what is said of a flag is read in a terminal, where backquotes are no markup"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

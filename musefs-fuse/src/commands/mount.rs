@@ -355,10 +355,9 @@ fn wait_for_end(
             }
         }
         return match events.recv_timeout(STOP_DEADLINE) {
-            Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
             Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
             // Detached, but still open somewhere: the kernel ends that when the process does.
-            Err(_) => Ok(EXIT_DONE),
+            Ok(Event::SessionEnded(_)) | Err(_) => Ok(EXIT_DONE),
         };
     }
 }

@@ -39,13 +39,16 @@ pub enum Line<'a> {
     Sample(Sample<'a>),
 }
 
+/// Names and plain values.
+type Labels<'a> = Vec<(&'a str, String)>;
+
 /// A line with a value.
 #[derive(Debug, PartialEq)]
 pub struct Sample<'a> {
     /// The name of the metric, with the ending that its type gives it.
     pub name: &'a str,
-    /// Names and plain values, in the order of the line.
-    pub labels: Vec<(&'a str, String)>,
+    /// In the order of the line.
+    pub labels: Labels<'a>,
     /// The value.
     pub value: f64,
     /// As it is written.
@@ -185,7 +188,7 @@ fn sample(text: &str, format: Format) -> Result<Line<'_>, String> {
             return Err("a blank between the name and its labels".into());
         }
         Some(inside) => labels(inside, format)?,
-        None => (Vec::new(), rest),
+        None => (Labels::new(), rest),
     };
     let (blanks_before, mut values) = blanks(rest);
     let mut has_exemplar = false;
@@ -274,12 +277,12 @@ fn check_exemplar(text: &str) -> Result<(), String> {
 }
 
 /// Labels up to the closing brace, and what stands behind that.
-fn labels(mut rest: &str, format: Format) -> Result<(Vec<(&str, String)>, &str), String> {
+fn labels(mut rest: &str, format: Format) -> Result<(Labels<'_>, &str), String> {
     let skip = |text| match format {
         Format::Text => blanks(text).1,
         Format::Open => text,
     };
-    let mut labels: Vec<(&str, String)> = Vec::new();
+    let mut labels = Labels::new();
     loop {
         rest = skip(rest);
         // Behind a comma a brace is one too early, but the older format lets it pass.
