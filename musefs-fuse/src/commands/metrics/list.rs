@@ -142,7 +142,9 @@ fn markdown(families: &[&'static Family]) -> String {
                 cell(family.help),
                 cell(advice)
             );
-            for label in family.labels {
+            // Those of the program change with each version of it.
+            let closed = (family.name != BUILD_INFO).then_some(family.labels);
+            for label in closed.into_iter().flatten() {
                 let known = labels.entry(label.name).or_default();
                 for value in label.values {
                     if !known.contains(value) {
@@ -170,10 +172,13 @@ Counters count since the mount was made and end in `_total`: what matters is how
 left out. Seconds and bytes are plain numbers, never thousands of them. Names, types and labels stay as they are.
 ";
 
+/// The family whose labels tell which program it is.
+const BUILD_INFO: &str = "musefs_build_info";
+
 const LABELS: &str = "
 ## Labels
 
-Each label has a closed list of values; not every family with the label has all of them.
+Each label has a closed list of values, but for those of `musefs_build_info`; not every family with the label has all of them.
 
 | label | values |
 |---|---|
