@@ -303,6 +303,61 @@ fn the_count_of_samples_is_that_of_another_parser() {
     }
 }
 
+/// Tells of each file whether the Python client takes it.
+const TAKES: &str = r"
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+for path in sys.argv[1:]:
+    try:
+        list(parse(open(path).read()))
+        print('taken')
+    except ValueError as error:
+        print('refused:', error)
+";
+
+/// Each case of the checker's own tests, by other programs that read these formats: what they refuse has a fault.
+#[test]
+fn what_others_refuse_has_a_fault() {
+    require!(has_program("promtool"), "there is no promtool");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/exposition");
+    let kept = tempfile::tempdir().unwrap();
+    let (mut open, mut refused) = (Vec::new(), 0);
+    for case in std::fs::read_dir(cases).unwrap() {
+        let path = case.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (input, _) = text.split_once("---\n").unwrap();
+        let file = kept.path().join(path.file_name().unwrap());
+        std::fs::write(&file, input).unwrap();
+        let told = run(metrics(["check"]).arg(&file));
+        let has_fault = told.code == Some(1);
+        if told.text().contains(": OpenMetrics: ") {
+            open.push((file, has_fault));
+            continue;
+        }
+        let mut promtool = Command::new("promtool");
+        promtool.args(["check", "metrics"]);
+        promtool.stdin(Stdio::from(std::fs::File::open(&file).unwrap()));
+        let judged = run(&mut promtool);
+        // Other codes are advice on names.
+        if judged.code == Some(1) {
+            refused += 1;
+            assert!(has_fault, "{}: {judged:?}", file.display());
+        }
+    }
+    assert!(refused > 5, "promtool refuses {refused}");
+    let files = open.iter().map(|(file, _)| file);
+    let judged = python::script(TAKES, files).done().text();
+    assert_eq!(judged.lines().count(), open.len());
+    for ((file, has_fault), judged) in open.iter().zip(judged.lines()) {
+        assert!(
+            *has_fault || judged == "taken",
+            "{}: {judged}",
+            file.display()
+        );
+    }
+    assert!(judged.matches("refused").count() > 2, "{judged}");
+}
+
 fn textfile(mount: &Path, path: &Path) -> Command {
     let mut command = metrics(["textfile"]);
     command.arg(mount).arg(path);

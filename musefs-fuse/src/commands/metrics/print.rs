@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use super::exposition::{Format, looks_like};
 use super::filter::{Filter, families};
 use super::source::{Source, read};
-use crate::cli::{EXIT_DONE, FormatArg, PrintArgs};
+use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, FormatArg, PrintArgs};
 use crate::commands::Failure;
 
 /// Home, then all that follows cleared: the terminal shows one text at a time.
@@ -55,15 +55,18 @@ pub(super) fn run(args: &PrintArgs) -> Result<u8, Failure> {
     }
 }
 
-/// Told of every signal that asks the program to end.
+/// Told of the first signal that asks the program to end. The second ends it, whatever it is waiting for.
 pub(super) fn watch_signals() -> io::Result<Receiver<()>> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (ask, asked) = mpsc::channel();
     std::thread::Builder::new()
         .name("musefs-signal".into())
         .spawn(move || {
+            let mut signals = signals.forever();
             // Who no longer listens is at its end.
-            while signals.forever().next().is_some() && ask.send(()).is_ok() {}
+            if signals.next().is_some() && ask.send(()).is_ok() && signals.next().is_some() {
+                std::process::exit(EXIT_INTERRUPTED.into());
+            }
         })?;
     Ok(asked)
 }

@@ -28,9 +28,14 @@ impl Source {
     /// When there is nothing, or it is a directory outside of every mount.
     pub fn of(path: &Path) -> Result<Self> {
         let mounts = Mounts::of_this_process();
-        let found = path
-            .canonicalize()
-            .with_context(|| cannot_look_at(path, &mounts))?;
+        let found = path.canonicalize().map_err(|error| {
+            let said = if error.kind() == io::ErrorKind::NotConnected {
+                no_answer(path)
+            } else {
+                format!("cannot look at {}", path.display())
+            };
+            anyhow::Error::new(error).context(said)
+        })?;
         let Some(mount) = mounts.musefs_holding(&found) else {
             if found.is_dir() {
                 bail!(
@@ -72,17 +77,15 @@ fn directory_of(point: &Path) -> Result<PathBuf> {
             "the musefs at {} has no metrics directory: it was mounted with --metrics-dir off, or only a part of it is mounted there",
             point.display()
         )),
-        Err(error) => Err(error).with_context(|| {
-            format!(
-                "the musefs at {} does not answer; where it was killed, `musefs mount --remount` or `umount` cleans up",
-                point.display()
-            )
-        }),
+        Err(error) => Err(error).with_context(|| no_answer(point)),
     }
 }
 
-fn cannot_look_at(path: &Path, mounts: &Mounts) -> String {
-    format!("cannot look at {}. {}", path.display(), told(mounts))
+fn no_answer(point: &Path) -> String {
+    format!(
+        "the musefs at {} does not answer; where it was killed, `musefs mount --remount` or `umount` cleans up",
+        point.display()
+    )
 }
 
 /// Which mounts there are, as a sentence.

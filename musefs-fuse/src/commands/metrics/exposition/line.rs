@@ -81,7 +81,7 @@ pub fn parse(text: &str, format: Format) -> Result<Line<'_>, String> {
         );
     }
     match format {
-        Format::Text => parse_text(text.trim_matches(is_blank)),
+        Format::Text => parse_text(text.trim_start_matches(is_blank)),
         Format::Open => parse_open(text),
     }
 }
@@ -94,6 +94,9 @@ fn parse_text(text: &str) -> Result<Line<'_>, String> {
     let Some(comment) = text.strip_prefix('#') else {
         return if text.is_empty() {
             Ok(Line::Remark)
+        } else if text.ends_with(is_blank) {
+            // The parser of node_exporter looks for a time there.
+            Err("a blank ends the line".into())
         } else {
             sample(text, Format::Text)
         };
@@ -110,7 +113,10 @@ fn parse_text(text: &str) -> Result<Line<'_>, String> {
             check_escapes(rest, "\\n", "help")?;
             Ok(Line::Help(metric_name(name)?))
         }
-        "TYPE" => Ok(Line::Type(metric_name(name)?, rest)),
+        "TYPE" => Ok(Line::Type(
+            metric_name(name)?,
+            rest.trim_end_matches(is_blank),
+        )),
         _ => Ok(Line::Remark),
     }
 }
