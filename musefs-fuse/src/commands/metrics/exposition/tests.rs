@@ -126,7 +126,7 @@ proptest! {
         open: bool,
     ) {
         let format = if open { Format::Open } else { Format::Text };
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         let report = check(text.as_bytes(), format);
         prop_assert!(!report.faults.is_empty(), "there is no end mark");
         for fault in &report.faults {
