@@ -83,11 +83,13 @@ fn the_link_is_reached_by_name_and_never_listed() {
         [
             "config",
             "cores",
+            "health",
             "metrics",
             "metrics.env",
             "metrics.json",
             "metrics.om",
             "metrics.prom",
+            "ready",
             "schema.json",
             "value",
         ]

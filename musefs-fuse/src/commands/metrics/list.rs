@@ -142,9 +142,8 @@ fn markdown(families: &[&'static Family]) -> String {
                 cell(family.help),
                 cell(advice)
             );
-            // Those of the program change with each version of it.
-            let closed = (family.name != BUILD_INFO).then_some(family.labels);
-            for label in closed.into_iter().flatten() {
+            // A label with one value tells of the program that prints this, not of the page's reader's.
+            for label in family.labels.iter().filter(|label| label.values.len() > 1) {
                 let known = labels.entry(label.name).or_default();
                 for value in label.values {
                     if !known.contains(value) {
@@ -171,9 +170,6 @@ This page is printed by `musefs metrics list --markdown`; `musefs metrics list -
 Counters count since the mount was made and end in `_total`: what matters is how fast they grow. A number that cannot be known is
 left out. Seconds and bytes are plain numbers, never thousands of them. Names, types and labels stay as they are.
 ";
-
-/// The family whose labels tell which program it is.
-const BUILD_INFO: &str = "musefs_build_info";
 
 const LABELS: &str = "
 ## Labels
