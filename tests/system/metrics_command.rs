@@ -54,6 +54,26 @@ fn every_path_of_a_mount_leads_to_its_metrics() {
 }
 
 #[test]
+fn a_mount_without_a_metrics_directory_tells_its_owner_all_the_same() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--metrics-dir", "off"]);
+    let scrapes = "musefs_scrapes_total{transport=\"control\"}";
+    let text = printed(mount.path(), &[]);
+    assert_eq!(Metrics::parse(text.as_bytes()).value("musefs_up"), 1);
+    let path = library.path().join("musefs.prom");
+    run(&mut textfile(mount.path(), &path)).done();
+    let told = run(metrics(["check"]).arg(mount.path())).done().text();
+    assert!(told.contains("no fault"), "{told}");
+    let found = eventually("three scrapes that are counted", || {
+        let text = printed(mount.path(), &["--name", "musefs_scrapes_total"]);
+        let found = Metrics::parse(text.as_bytes());
+        (found.value(scrapes) >= 3).then_some(found)
+    });
+    assert_eq!(found.value("musefs_scrapes_total{transport=\"file\"}"), 0);
+}
+
+#[test]
 fn families_are_chosen_by_name_in_each_format() {
     require_fuse!();
     let library = Library::of_one();
@@ -484,13 +504,13 @@ fn a_mount_writes_the_file_by_itself_and_says_at_its_end_that_it_is_gone() {
     assert_eq!(up.value(&label), 1);
     assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
     assert_eq!(up.names().len(), mount.metrics().names().len());
-    // Written again and again, and from memory: nobody has opened a file of the mount for it.
-    let renders = format!(
-        "musefs_renders_total{{mount=\"{}\"}}",
+    // Written again and again, from memory, and counted as what it is.
+    let scrapes = format!(
+        "musefs_scrapes_total{{mount=\"{}\",transport=\"textfile\"}}",
         mount.path().display()
     );
     eventually("a later text", || {
-        (metrics()?.value(&renders) > up.value(&renders)).then_some(())
+        (metrics()?.value(&scrapes) > up.value(&scrapes)).then_some(())
     });
     mount.stop();
     let down = Metrics::parse(&std::fs::read(&path).unwrap());

@@ -28,11 +28,11 @@ use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::health::Health;
 use crate::invalidate::{Invalidator, Telling};
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, Transport};
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::roots::Roots;
-use crate::textfile::{Keeper, Textfile};
+use crate::textfile::{self, Keeper, Textfile};
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -126,6 +126,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let served = Served {
         musefs: Arc::clone(&musefs),
         invalidator,
+        metrics: Arc::clone(&metrics_files),
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
@@ -211,7 +212,9 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
 
 /// Keeps `file` equal to the mount's metrics.
 fn keep(file: Textfile, interval: Duration, metrics: Arc<MetricsFiles>) -> io::Result<Keeper> {
-    Keeper::start(file, interval, move || metrics.text_for_textfile())
+    Keeper::start(file, interval, move || {
+        metrics.give(textfile::SOURCE, Transport::Textfile)
+    })
 }
 
 /// A mount without a control socket serves all the same.

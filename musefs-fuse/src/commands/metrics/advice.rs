@@ -115,7 +115,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_fuse_waiting",
-                "Many for long while the numbers above are low: the machine is out of processor time.",
+                "Many for long while `musefs_reads_inflight` and `musefs_requests_parked` are 0: the machine is out of processor time.",
             ),
             (
                 "musefs_fuse_max_background",

@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::exposition::{Format, looks_like};
 use super::filter::{Filter, families};
-use super::source::{Source, read};
+use super::source::{Mounted, Source, read};
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, FormatArg, PrintArgs};
 use crate::commands::Failure;
 
@@ -94,30 +94,33 @@ fn look(args: &PrintArgs) -> Result<String> {
     let filter = Filter(args.name.as_ref());
     match source {
         Source::File(path) => of_file(&path, args.format, filter),
-        Source::Mount(directory) => {
-            of_mount(&directory, args.format.unwrap_or(FormatArg::Text), filter)
-        }
+        Source::Mount(mount) => of_mount(&mount, args.format.unwrap_or(FormatArg::Text), filter),
     }
 }
 
-fn of_mount(directory: &Path, format: FormatArg, filter: Filter<'_>) -> Result<String> {
-    let path = directory.join(match format {
+fn of_mount(mount: &Mounted, format: FormatArg, filter: Filter<'_>) -> Result<String> {
+    let name = match format {
         FormatArg::Text => "metrics",
         FormatArg::Om => "metrics.om",
         FormatArg::Json => "metrics.json",
         FormatArg::Env => "metrics.env",
-    });
-    let text = read(&path)?;
+    };
+    let text = mount.text(name)?;
     let kept = match format {
         FormatArg::Text => filter.text(&text, Format::Text),
         FormatArg::Om => filter.text(&text, Format::Open),
         FormatArg::Json => filter.json(&text),
         FormatArg::Env => {
-            let names = read(&directory.join("metrics"))?;
+            let names = mount.text("metrics")?;
             filter.env(&text, &families(&String::from_utf8_lossy(&names)))
         }
     };
-    kept.with_context(|| format!("{} is not what a mount of this version has", path.display()))
+    kept.with_context(|| {
+        format!(
+            "{} is not what a mount of this version has",
+            mount.called(name)
+        )
+    })
 }
 
 fn of_file(path: &Path, format: Option<FormatArg>, filter: Filter<'_>) -> Result<String> {
