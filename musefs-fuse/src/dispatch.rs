@@ -12,10 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
+use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Scope};
 use parking_lot::Mutex;
 
-use crate::metrics::{EdgeMetrics, Operation, OperationPhase, OperationScope, Way};
+use crate::metrics::{
+    EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told,
+};
 
 pub mod lane;
 pub mod pool;
@@ -173,9 +176,13 @@ fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, er
 
 /// Counts an answer. Before the reply leaves: whoever saw the answer sees it counted.
 fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
-    taken
-        .scope
-        .finish(error.map_or(Completion::Ok, |error| Completion::Errno(error.code())));
+    let completion = error.map_or(Completion::Ok, |error| Completion::Errno(error.code()));
+    debug_assert!(
+        ErrorNumber::of(completion).is_none_or(|failure| is_told(taken.operation, failure)),
+        "{error:?} is not told of {:?}",
+        taken.operation
+    );
+    taken.scope.finish(completion);
     if taken.operation == Operation::Read {
         metrics.reads_inflight_changed(-1);
         if error.is_some() {

@@ -76,7 +76,8 @@ impl Facts {
             (self.refresh_died, "refresh thread dead"),
         ]
         .into_iter()
-        .filter_map(|(is_so, why)| is_so.then(|| why.to_owned()))
+        .filter(|(is_so, _)| *is_so)
+        .map(|(_, why)| why.to_owned())
         .collect();
         let is_failing = !reasons.is_empty();
         if !all_unreachable {

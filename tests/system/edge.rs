@@ -51,6 +51,23 @@ fn errors_and_durations_have_the_series_that_can_be_and_no_others() {
 }
 
 #[test]
+fn each_request_went_one_way() {
+    require_fuse!();
+    let library = Library::of_two();
+    let mount = Mount::new(&library);
+    for file in crate::support::files_below(mount.path()) {
+        std::fs::read(mount.join(file)).unwrap();
+    }
+    // Files are closed after whoever read them goes on.
+    mount.metrics_when("as many ways as requests", |metrics| {
+        let way = |way| metrics.value(&format!("musefs_requests_total{{way=\"{way}\"}}"));
+        let ways = ["inline", "pooled", "lane", "refused"].map(way);
+        assert!(ways[0] > 0 && ways[1] > 0 && ways[2] > 0, "{ways:?}");
+        ways.iter().sum::<u64>() == metrics.sum("musefs_ops_total")
+    });
+}
+
+#[test]
 fn time_is_told_by_phase_where_the_disk_is_waited_for_and_nowhere_else() {
     require_fuse!();
     let library = Library::of_one();

@@ -90,6 +90,11 @@ fn every_recipe_does_what_it_says() {
         "{text}"
     );
 
+    assert_eq!(told(&recipe("Is it ready")), "ready\n");
+    assert_eq!(told(&recipe("Wait until all is well")), "all is well\n");
+    let alert = recipe("An exit code for whoever alerts");
+    assert_eq!(told(&alert), "ok\n");
+
     let text = told(&recipe("Errors per minute"));
     assert_eq!(text, "0 errors per minute\n");
 
@@ -142,6 +147,24 @@ fn every_recipe_does_what_it_says() {
 
     let left: Vec<_> = recipes.keys().collect();
     assert!(left.is_empty(), "nobody judges {left:?}");
+
+    // What alerts has to, too.
+    std::fs::remove_file(library.music().join("one.flac")).unwrap();
+    eventually("an alert", || {
+        for file in &music {
+            // The one that is gone fails.
+            std::fs::read(mount.join(file)).ok();
+        }
+        let outcome = run(&mut shell(&alert, &mount, library.path()));
+        (outcome.code == Some(1) && outcome.text() == "degraded: 1 dark track\n").then_some(())
+    });
+    let mut gone = shell(&alert, &mount, library.path());
+    mount.stop();
+    let outcome = run(&mut gone);
+    assert_eq!(
+        (outcome.code, outcome.text().as_str()),
+        (Some(1), "failing: not mounted\n")
+    );
 }
 
 /// Lets the kernel forget what it read of a file.

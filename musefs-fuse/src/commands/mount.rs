@@ -78,13 +78,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         connections,
         published,
     ));
-    let dispatch_config = DispatchConfig {
-        workers,
-        queue_len_max: args.reads_inflight_max as usize,
-        backing_timeout: args.backing_timeout,
-    };
-    let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
-    sweep_at_intervals(&dispatch);
+    let dispatch = start_dispatch(args, workers, edge.clone())?;
     let health = Arc::new(Health {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
@@ -130,9 +124,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
-    let keeper = textfile
-        .map(|file| keep(file, args.metrics_textfile_interval, metrics_files))
-        .transpose()?;
+    let keeper = keep(textfile, args.metrics_textfile_interval, metrics_files)?;
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -201,6 +193,21 @@ fn thread_counts(args: &MountArgs) -> (usize, usize) {
     )
 }
 
+fn start_dispatch(
+    args: &MountArgs,
+    workers: usize,
+    edge: EdgeMetrics,
+) -> io::Result<Arc<Dispatch>> {
+    let config = DispatchConfig {
+        workers,
+        queue_len_max: args.reads_inflight_max as usize,
+        backing_timeout: args.backing_timeout,
+    };
+    let dispatch = Dispatch::start(config, edge)?;
+    sweep_at_intervals(&dispatch);
+    Ok(dispatch)
+}
+
 /// Edits are found by polling where the store cannot be watched.
 fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
     Watch::start(db, Arc::clone(musefs.turns()))
@@ -210,11 +217,15 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
         .ok()
 }
 
-/// Keeps `file` equal to the mount's metrics.
-fn keep(file: Textfile, interval: Duration, metrics: Arc<MetricsFiles>) -> io::Result<Keeper> {
-    Keeper::start(file, interval, move || {
-        metrics.give(textfile::SOURCE, Transport::Textfile)
-    })
+/// Keeps `file`, if there is to be one, equal to the mount's metrics.
+fn keep(
+    file: Option<Textfile>,
+    interval: Duration,
+    metrics: Arc<MetricsFiles>,
+) -> io::Result<Option<Keeper>> {
+    let text = move || metrics.give(textfile::SOURCE, Transport::Textfile);
+    file.map(|file| Keeper::start(file, interval, text))
+        .transpose()
 }
 
 /// A mount without a control socket serves all the same.

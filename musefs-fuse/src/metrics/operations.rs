@@ -175,6 +175,11 @@ const FAILURES: &[(Operation, ErrorNumber)] = {
     ]
 };
 
+/// Whether `failure` is among those that are told of `operation`.
+pub(crate) fn is_told(operation: Operation, failure: ErrorNumber) -> bool {
+    FAILURES.contains(&(operation, failure))
+}
+
 /// Durations from 46 microseconds to 34 seconds, in nanoseconds: half doublings inside, every third bound in text.
 const DURATIONS: Buckets = Buckets::powers_of_two(46_340, 1 << 35)
     .with_scale(1)
