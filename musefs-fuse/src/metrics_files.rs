@@ -21,7 +21,6 @@ use crate::dispatch::Dispatch;
 use crate::health::{Health, Verdict};
 use crate::metrics::mount::{Moment, Mount};
 use crate::metrics::{Operation, Transport, Way, nanoseconds};
-use crate::textfile;
 
 mod nodes;
 mod texts;
@@ -310,9 +309,10 @@ impl MetricsFiles {
         self.mount.mounted_as(device);
     }
 
-    /// The text that a file outside of the mount is kept equal to, rendered on the lane. `None` when the lane is ending.
-    pub fn text_for_textfile(self: &Arc<Self>) -> Option<Arc<[u8]>> {
-        let node = self.child(NodeId::ROOT, OsStr::new(textfile::SOURCE))?;
+    /// The text called `name` for somebody who gets it by another way than the mount, rendered on the lane. `None` when there
+    /// is no such text, or the lane is ending.
+    pub fn give(self: &Arc<Self>, name: &str, transport: Transport) -> Option<Arc<[u8]>> {
+        let node = self.child(NodeId::ROOT, OsStr::new(name))?;
         let files = Arc::clone(self);
         let (done, rendered) = mpsc::sync_channel(1);
         let job = move || {
@@ -321,11 +321,8 @@ impl MetricsFiles {
         };
         self.dispatch.lane().submit(Box::new(job)).ok()?;
         let text = rendered.recv().ok()??;
-        self.dispatch
-            .metrics()
-            .counters
-            .scrapes
-            .increment(Transport::Textfile);
+        let scrapes = &self.dispatch.metrics().counters.scrapes;
+        scrapes.increment(transport);
         Some(text)
     }
 

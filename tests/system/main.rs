@@ -28,6 +28,7 @@ mod normal_user;
 mod odd_files;
 mod ogg_files;
 mod read_only;
+mod recipes;
 mod refresh;
 mod revalidate;
 mod scan_errors;

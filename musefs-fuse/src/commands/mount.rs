@@ -28,11 +28,11 @@ use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::health::Health;
 use crate::invalidate::{Invalidator, Telling};
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, Transport};
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::roots::Roots;
-use crate::textfile::{Keeper, Textfile};
+use crate::textfile::{self, Keeper, Textfile};
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -120,12 +120,11 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let served = Served {
         musefs: Arc::clone(&musefs),
         invalidator,
+        metrics: Arc::clone(&metrics_files),
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
-    let keeper = textfile
-        .map(|file| keep(file, args.metrics_textfile_interval, metrics_files))
-        .transpose()?;
+    let keeper = keep(textfile, args.metrics_textfile_interval, metrics_files)?;
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -218,9 +217,15 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
         .ok()
 }
 
-/// Keeps `file` equal to the mount's metrics.
-fn keep(file: Textfile, interval: Duration, metrics: Arc<MetricsFiles>) -> io::Result<Keeper> {
-    Keeper::start(file, interval, move || metrics.text_for_textfile())
+/// Keeps `file`, if there is to be one, equal to the mount's metrics.
+fn keep(
+    file: Option<Textfile>,
+    interval: Duration,
+    metrics: Arc<MetricsFiles>,
+) -> io::Result<Option<Keeper>> {
+    let text = move || metrics.give(textfile::SOURCE, Transport::Textfile);
+    file.map(|file| Keeper::start(file, interval, text))
+        .transpose()
 }
 
 /// A mount without a control socket serves all the same.
@@ -353,10 +358,9 @@ fn wait_for_end(
             }
         }
         return match events.recv_timeout(STOP_DEADLINE) {
-            Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
             Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
             // Detached, but still open somewhere: the kernel ends that when the process does.
-            Err(_) => Ok(EXIT_DONE),
+            Ok(Event::SessionEnded(_)) | Err(_) => Ok(EXIT_DONE),
         };
     }
 }

@@ -174,7 +174,7 @@ left out. Seconds and bytes are plain numbers, never thousands of them. Names, t
 const LABELS: &str = "
 ## Labels
 
-Each label has a closed list of values; not every family with the label has all of them.
+Each label has a closed list of values, but for those of `musefs_build_info`; not every family with the label has all of them.
 
 | label | values |
 |---|---|
