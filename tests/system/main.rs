@@ -9,6 +9,8 @@ mod support;
 mod backing_changes;
 mod bad_names;
 mod chunks_and_items;
+mod collectors;
+mod contrib;
 mod corpus;
 mod counting;
 mod dark_files;
