@@ -61,13 +61,8 @@ impl Catalogue {
         self.recorded.insert(name.to_owned());
     }
 
-    /// Names of families of the catalogue, of which an expression can use several names when they are histograms.
-    pub fn families(&self) -> impl Iterator<Item = &str> {
-        self.families.keys().map(String::as_str)
-    }
-
     /// The family that a series called `metric` belongs to.
-    pub fn family_of<'m>(&self, metric: &'m str) -> Option<&'m str> {
+    fn family_of<'m>(&self, metric: &'m str) -> Option<&'m str> {
         if self.families.contains_key(metric) && !self.histograms.contains(metric) {
             return Some(metric);
         }
@@ -83,6 +78,7 @@ impl Catalogue {
         let found = references(expression);
         let mut faults = Vec::new();
         let mut known: BTreeSet<&str> = ATTACHED.into();
+        // Whether there may be labels that are not known here.
         let mut is_open = false;
         for selector in &found.selectors {
             let metric = selector.metric.as_str();
@@ -95,6 +91,7 @@ impl Catalogue {
             }
             let Some(family) = self.family_of(metric) else {
                 faults.push(format!("there is no metric {metric}"));
+                is_open = true;
                 continue;
             };
             let labels = &self.families[family];

@@ -47,9 +47,18 @@ enum Token {
 }
 
 /// Words before a list of labels in parentheses.
-const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+const BEFORE_LABELS: [&str; 6] = [
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+];
 /// Words that stand between expressions, and numbers.
-const BETWEEN: [&str; 8] = ["and", "or", "unless", "bool", "offset", "atan2", "inf", "nan"];
+const BETWEEN: [&str; 8] = [
+    "and", "or", "unless", "bool", "offset", "atan2", "inf", "nan",
+];
 
 /// Reads an expression.
 ///
@@ -118,7 +127,11 @@ fn conditions(tokens: &[Token], expression: &str) -> Vec<Matcher> {
         .split(|token| *token == Token::Sign(",".into()))
         .filter(|condition| !condition.is_empty())
         .map(|condition| match condition {
-            [Token::Word(label), Token::Sign(operator), Token::Text(value)] => Matcher {
+            [
+                Token::Word(label),
+                Token::Sign(operator),
+                Token::Text(value),
+            ] => Matcher {
                 label: label.clone(),
                 operator: operator.clone(),
                 value: value.clone(),

@@ -117,6 +117,17 @@ impl Server {
         let answer: Value = serde_json::from_str(&answer.expect("an answer")).expect("JSON");
         assert_eq!(answer["status"], "success", "{expression}: {answer}");
         assert!(answer["warnings"].is_null(), "{expression}: {answer}");
-        answer["data"]["result"].as_array().cloned().unwrap_or_default()
+        answer["data"]["result"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already. Its data is taken away next, so it must not write any more.
+        self.running.child.kill().ok();
+        self.running.child.wait().ok();
     }
 }

@@ -103,7 +103,13 @@ fn placeholders(text: &str, before: &str, after: &str) -> BTreeSet<String> {
     let mut parts = text.split(before);
     parts.next();
     parts
-        .map(|part| part.split(after).next().unwrap_or_default().trim().to_owned())
+        .map(|part| {
+            part.split(after)
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        })
         .collect()
 }
 
