@@ -12,7 +12,7 @@ use crate::support::mount::Mount;
 use crate::support::promql::references;
 use crate::support::python;
 use crate::support::servers::Server;
-use crate::support::watching::{dashboard_uses, rules};
+use crate::support::watching::{Use, dashboard_uses, rules};
 use crate::support::{eventually, has_program};
 
 macro_rules! require_servers {
@@ -147,19 +147,24 @@ fn prometheus_answers_every_question_of_the_dashboard_and_the_rules() {
     });
 
     let rules = rules();
-    let all_rules = rules.iter().map(|rule| &rule.found);
-    let mut asked = 0;
-    let mut unmatched = Vec::new();
-    for found in dashboard_uses().iter().chain(all_rules) {
+    let shown = dashboard_uses();
+    let uses: Vec<&Use> = shown
+        .iter()
+        .chain(rules.iter().map(|rule| &rule.found))
+        .collect();
+    // Each once, with one place where it stands.
+    let mut wanted = BTreeMap::new();
+    for found in &uses {
         prometheus.query(&found.expression);
-        asked += 1;
         for selector in references(&found.expression).selectors {
-            let may_be_absent = WHERE_KNOWN
-                .iter()
-                .any(|prefix| selector.metric.starts_with(prefix));
-            if !may_be_absent && prometheus.query(&selector.text()).is_empty() {
-                unmatched.push(format!("{}: {}", found.origin, selector.text()));
-            }
+            wanted.entry(selector.text()).or_insert(&found.origin);
+        }
+    }
+    wanted.retain(|text, _| !WHERE_KNOWN.iter().any(|prefix| text.starts_with(prefix)));
+    let mut unmatched = Vec::new();
+    for (selector, origin) in wanted {
+        if prometheus.query(&selector).is_empty() {
+            unmatched.push(format!("{origin}: {selector}"));
         }
     }
     assert!(
@@ -167,7 +172,7 @@ fn prometheus_answers_every_question_of_the_dashboard_and_the_rules() {
         "match nothing:\n{}",
         unmatched.join("\n")
     );
-    eprintln!("{asked} expressions answered");
+    eprintln!("{} expressions answered", uses.len());
 
     // Prometheus evaluates the rules itself without a fault, and an alert tells of the read that failed.
     let told = prometheus.get("/api/v1/rules").unwrap();

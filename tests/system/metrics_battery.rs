@@ -370,7 +370,9 @@ fn parallel_readers_of_small_pieces_never_get_a_mixture_of_two_snapshots() {
             "{} texts of {name} in {snapshots_max} snapshots",
             texts.len()
         );
-        texts.iter().for_each(|text| is_complete(name, text));
+        for text in &texts {
+            is_complete(name, text);
+        }
         if name == "metrics" {
             assert!(texts.len() > 2, "the readers saw {} snapshots", texts.len());
             let moments: BTreeSet<u64> = texts

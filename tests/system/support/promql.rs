@@ -1,4 +1,4 @@
-//! What an expression of PromQL refers to: series and labels. Whether it is a good expression is for Prometheus to say; here
+//! What an expression of `PromQL` refers to: series and labels. Whether it is a good expression is for Prometheus to say; here
 //! a name is told from a function, an operator and a label by what stands around it.
 
 use std::collections::BTreeSet;
