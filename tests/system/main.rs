@@ -20,6 +20,7 @@ mod killed;
 mod lifecycle;
 mod matrix;
 mod metrics_battery;
+mod metrics_command;
 mod metrics_directory;
 mod metrics_readers;
 mod mountpoint_errors;
