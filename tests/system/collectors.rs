@@ -141,10 +141,14 @@ fn prometheus_answers_every_question_of_the_dashboard_and_the_rules() {
         (!prometheus.query("musefs_up == 1").is_empty()).then_some(())
     });
     work(&library, &mount);
-    eventually("the error, collected", || {
-        let errors = prometheus.query("increase(musefs_read_errors_total[5m]) > 0");
-        (!errors.is_empty()).then_some(())
-    });
+    for (what, question) in [
+        ("the error", "increase(musefs_read_errors_total[5m]) > 0"),
+        ("the edit", "musefs_refresh_lag_seconds"),
+    ] {
+        eventually(what, || {
+            (!prometheus.query(question).is_empty()).then_some(())
+        });
+    }
 
     let rules = rules();
     let shown = dashboard_uses();
