@@ -43,4 +43,5 @@ mod store_errors;
 mod stuck_backing;
 mod system_errors;
 mod tag;
+mod textfile;
 mod usage;
