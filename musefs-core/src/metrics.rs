@@ -140,8 +140,8 @@ impl CoreMetrics {
         };
         metrics.store.sqlite_memory.clear();
         metrics.store.store_wal.clear();
-        metrics.refresh.last_success.clear();
-        metrics.refresh.refresh_lag.clear();
+        metrics.refresh.last_success_timestamp.clear();
+        metrics.refresh.lag.clear();
         metrics.last_scan.show(None);
         Ok(metrics)
     }

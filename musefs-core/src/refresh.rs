@@ -291,7 +291,7 @@ impl Refresher {
         // What was noted on the way is all of it.
         self.widths.take_changed();
         if previous.is_none() {
-            self.metrics.refresh.last_success.set(now_ns());
+            self.metrics.refresh.last_success_timestamp.set(now_ns());
             self.show_last_scan();
             self.show_sizes();
         }
@@ -382,10 +382,10 @@ impl Refresher {
         if outcome == PollOutcome::Failed {
             musefs.set_needs_rebuild(true);
         } else {
-            metrics.last_success.set(now_ns());
+            metrics.last_success_timestamp.set(now_ns());
         }
-        metrics.refresh_polls.increment(outcome);
-        metrics.refresh.add(nanoseconds(started.elapsed()));
+        metrics.polls.increment(outcome);
+        metrics.seconds.add(nanoseconds(started.elapsed()));
         self.show_sizes();
         refreshed
     }
@@ -393,22 +393,22 @@ impl Refresher {
     /// Counts what a refresh did.
     fn note(&self, report: &BuildReport) {
         let metrics = &self.metrics.refresh;
-        metrics.refresh_rows.add(report.rows_read);
-        metrics.refresh_nodes.add(report.nodes_built);
+        metrics.rows.add(report.rows_read);
+        metrics.nodes.add(report.nodes_built);
         let tracks = &report.tracks;
         for (change, count) in [
             (TrackChange::Added, tracks.added),
             (TrackChange::Changed, tracks.changed),
             (TrackChange::Removed, tracks.removed),
         ] {
-            metrics.refresh_tracks.add(change, count);
+            metrics.tracks.add(change, count);
         }
     }
 
     /// Notes that the tree which shows the commit of `committed_ns` is published.
     fn note_visible(&self, committed_ns: Option<i64>) {
         let lag_ns = committed_ns.and_then(|committed| now_ns().checked_sub(committed));
-        let lag = &self.metrics.refresh.refresh_lag;
+        let lag = &self.metrics.refresh.lag;
         match lag_ns {
             Some(ns @ 0..) => lag.set(ns),
             // The clock was set back, or the store is on another machine with another clock.
@@ -470,7 +470,7 @@ impl Refresher {
     }
 
     fn note_gap(&self) {
-        self.metrics.refresh.refresh_gap_fallbacks.increment();
+        self.metrics.refresh.gap_fallbacks.increment();
     }
 
     fn was_replaced(&mut self) -> Result<bool, StoreError> {
@@ -524,7 +524,7 @@ impl Refresher {
             let polled = catch_unwind(AssertUnwindSafe(|| self.poll(musefs)));
             let Ok(polled) = polled else {
                 musefs.set_needs_rebuild(true);
-                let polls = &self.metrics.refresh.refresh_polls;
+                let polls = &self.metrics.refresh.polls;
                 polls.increment(PollOutcome::Failed);
                 tracing::error!(
                     "a refresh panicked; the tree stays as it is, and the next poll tries again"

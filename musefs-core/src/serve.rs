@@ -504,7 +504,7 @@ impl Musefs {
             tree_nodes: tree.node_count() as u64,
             inode_paths: self.inode_paths.load(Relaxed),
             refresh_generation: self.generation.load(Relaxed),
-            refresh_gap_fallbacks: self.counted.refresh.refresh_gap_fallbacks.value(),
+            refresh_gap_fallbacks: self.counted.refresh.gap_fallbacks.value(),
             refresh_needs_rebuild: self.needs_rebuild.load(Relaxed),
         }
     }
@@ -624,12 +624,12 @@ impl Musefs {
 fn show_library(counted: &CoreMetrics, published: &Published) {
     let library = &counted.library;
     for (format, tracks) in published.holdings.by_format() {
-        library.library_tracks.set(format, tracks.cast_signed());
+        library.tracks.set(format, tracks.cast_signed());
     }
     let directories = published.tree.directory_count() as u64;
-    library.library_directories.set(directories.cast_signed());
+    library.directories.set(directories.cast_signed());
     let bytes = published.tree.file_bytes();
-    library.library_bytes.set(bytes.cast_signed());
+    library.bytes.set(bytes.cast_signed());
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {

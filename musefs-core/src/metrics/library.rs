@@ -5,14 +5,14 @@ use musefs_telemetry::{Gauge, Gauges, metric_set};
 use crate::formats::Format;
 
 /// The library as it is served.
-#[metric_set(prefix = "musefs")]
+#[metric_set(prefix = "musefs_library")]
 #[derive(Clone, Debug)]
 pub struct LibraryMetrics {
     /// Tracks in the tree, by what their backing file is.
-    pub(crate) library_tracks: Gauges<Format>,
+    pub(crate) tracks: Gauges<Format>,
     /// Directories in the tree, its root included.
-    pub(crate) library_directories: Gauge,
+    pub(crate) directories: Gauge,
     /// Lengths of all served files together.
     #[metric(unit = "bytes")]
-    pub(crate) library_bytes: Gauge,
+    pub(crate) bytes: Gauge,
 }

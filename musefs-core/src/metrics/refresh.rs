@@ -27,30 +27,30 @@ pub enum TrackChange {
 }
 
 /// What the thread that follows the store does.
-#[metric_set(prefix = "musefs")]
+#[metric_set(prefix = "musefs_refresh")]
 #[derive(Clone, Debug)]
 pub struct RefreshMetrics {
     /// Looks at the store for what changed, by what they came to.
-    pub(crate) refresh_polls: Counters<PollOutcome>,
+    pub(crate) polls: Counters<PollOutcome>,
     /// When the tree was last known to be what the store says, in seconds since the epoch.
     #[metric(
         unit = "seconds",
         name = "musefs_refresh_last_success_timestamp_seconds"
     )]
-    pub(crate) last_success: Gauge,
+    pub(crate) last_success_timestamp: Gauge,
     /// Time that polls have taken, whatever they came to.
     #[metric(unit = "seconds")]
-    pub(crate) refresh: Counter,
+    pub(crate) seconds: Counter,
     /// Time from the last commit that made a difference to the tree that shows it; absent until there was one, and where
     /// nobody knows when it was.
     #[metric(unit = "seconds")]
-    pub(crate) refresh_lag: Gauge,
+    pub(crate) lag: Gauge,
     /// Tracks that refreshes have changed in the tree, by what became of them.
-    pub(crate) refresh_tracks: Counters<TrackChange>,
+    pub(crate) tracks: Counters<TrackChange>,
     /// Rows of the store that refreshes have read.
-    pub(crate) refresh_rows: Counter,
+    pub(crate) rows: Counter,
     /// Names in the directories that refreshes have made anew.
-    pub(crate) refresh_nodes: Counter,
+    pub(crate) nodes: Counter,
     /// Polls that had to rebuild everything because the store was replaced.
-    pub(crate) refresh_gap_fallbacks: Counter,
+    pub(crate) gap_fallbacks: Counter,
 }

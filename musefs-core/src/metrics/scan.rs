@@ -54,20 +54,18 @@ impl ScanFailureReason {
 }
 
 /// The last scan that came to its end. Nothing of it is told while the store knows of none.
-#[metric_set(prefix = "musefs")]
+#[metric_set(prefix = "musefs_last_scan")]
 #[derive(Clone, Debug)]
 pub struct LastScanMetrics {
     /// When the last scan that came to its end did so, in seconds since the epoch.
-    #[metric(unit = "seconds", name = "musefs_last_scan_timestamp_seconds")]
+    #[metric(unit = "seconds")]
     timestamp: Gauge,
     /// How long it took.
-    #[metric(unit = "seconds", name = "musefs_last_scan_duration_seconds")]
+    #[metric(unit = "seconds")]
     duration: Gauge,
     /// Files that it came upon or missed, by what it made of them.
-    #[metric(name = "musefs_last_scan_files")]
     files: Gauges<ScanOutcome>,
     /// Files and directories that failed in it, by reason. Such files are among the others too: they are listed all the same.
-    #[metric(name = "musefs_last_scan_failures")]
     failures: Gauges<ScanFailureReason>,
 }
 

@@ -38,7 +38,7 @@ pub struct StoreMetrics {
     /// Time that they took, from asking until the last row was taken, by what they asked for.
     #[metric(unit = "seconds")]
     pub(crate) store_query: Counters<QueryKind>,
-    /// Memory that SQLite held in this process when the store was last polled.
+    /// Memory that the database engine held in this process when the store was last polled.
     #[metric(unit = "bytes")]
     pub(crate) sqlite_memory: Gauge,
     /// Length of the store's write-ahead log when the store was last polled; 0 where there is none.

@@ -59,14 +59,14 @@ fn polls_are_counted_by_what_they_come_to_and_tracks_by_what_becomes_of_them() {
     library.scan();
     let (musefs, mut refresher) = library.serve_as("$album/$title");
     let metrics = refresher.metrics.refresh.clone();
-    let polls = || PollOutcome::ALL.map(|outcome| metrics.refresh_polls.value(outcome));
-    let tracks = || TrackChange::ALL.map(|change| metrics.refresh_tracks.value(change));
+    let polls = || PollOutcome::ALL.map(|outcome| metrics.polls.value(outcome));
+    let tracks = || TrackChange::ALL.map(|change| metrics.tracks.value(change));
     let built = gauge(&musefs, "musefs_refresh_last_success_timestamp_seconds").unwrap();
     assert_eq!(gauge(&musefs, "musefs_refresh_lag_seconds"), None);
 
     refresher.poll(&musefs).unwrap();
     assert_eq!((polls(), tracks()), ([1, 0, 0], [0, 0, 0]));
-    let took = metrics.refresh.value();
+    let took = metrics.seconds.value();
     assert!(took > 0);
     let checked = gauge(&musefs, "musefs_refresh_last_success_timestamp_seconds").unwrap();
     assert!(checked > built);
@@ -74,7 +74,7 @@ fn polls_are_counted_by_what_they_come_to_and_tracks_by_what_becomes_of_them() {
     library.edit("UPDATE tags SET value = 'Other' WHERE key = 'title' AND track_id = 1");
     refresher.poll(&musefs).unwrap();
     assert_eq!((polls(), tracks()), ([1, 1, 0], [0, 1, 0]));
-    assert!(metrics.refresh.value() > took);
+    assert!(metrics.seconds.value() > took);
     let minute = 60_000_000_000;
     let lag = gauge(&musefs, "musefs_refresh_lag_seconds").unwrap();
     assert!((0..minute).contains(&lag), "{lag} ns");
@@ -112,11 +112,11 @@ fn what_nothing_shows_changes_no_track() {
     let (musefs, mut refresher) = library.serve_as("$title");
     library.edit("UPDATE tracks SET sample_rate_hz = 8000");
     refresher.poll(&musefs).unwrap();
-    let tracks = |change| refresher.metrics.refresh.refresh_tracks.value(change);
+    let tracks = |change| refresher.metrics.refresh.tracks.value(change);
     assert_eq!(TrackChange::ALL.map(tracks), [0, 0, 0]);
-    let polls = &refresher.metrics.refresh.refresh_polls;
+    let polls = &refresher.metrics.refresh.polls;
     assert_eq!(polls.value(PollOutcome::Unchanged), 1);
-    assert!(refresher.metrics.refresh.refresh_rows.value() > 0);
+    assert!(refresher.metrics.refresh.rows.value() > 0);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_store_that_takes_the_place_of_another_has_other_tracks_and_no_lag_is_known(
     }
     fs::rename(other.db(), library.db()).unwrap();
     refresher.poll(&musefs).unwrap();
-    let tracks = |change| refresher.metrics.refresh.refresh_tracks.value(change);
+    let tracks = |change| refresher.metrics.refresh.tracks.value(change);
     assert_eq!(TrackChange::ALL.map(tracks), [1, 1, 2]);
     assert_eq!(gauge(&musefs, "musefs_refresh_lag_seconds"), None);
 }
@@ -361,7 +361,7 @@ proptest! {
             prop_assert_eq!(&refresher.holdings, &fresh.holdings);
             let listed = |tree: &Tree| Some(i64::try_from(tree.file_count()).unwrap());
             prop_assert_eq!(of_all_formats(&musefs), listed(&musefs.tree()));
-            let tracks = |change| refresher.metrics.refresh.refresh_tracks.value(change);
+            let tracks = |change| refresher.metrics.refresh.tracks.value(change);
             prop_assert_eq!(
                 tracks_at_first + tracks(TrackChange::Added) - tracks(TrackChange::Removed),
                 musefs.usage().1

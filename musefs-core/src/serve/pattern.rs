@@ -51,6 +51,7 @@ pub(super) fn header_len(layout: &Layout) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ReadPattern::{Header, Seek, Sequential};
 
     #[test]
     fn a_read_follows_the_last_one_or_is_of_the_header_or_somewhere_else() {
@@ -67,7 +68,6 @@ mod tests {
             (4096, 1),
         ]
         .map(|(offset, len)| position.note(offset, len, 4096));
-        use ReadPattern::{Header, Seek, Sequential};
         let expected = [
             Header, Sequential, Sequential, Sequential, Sequential, Seek, Header, Sequential, Seek,
         ];

@@ -138,7 +138,7 @@ fn a_served_text_has_the_contract_first_and_each_family_once() {
     metrics.handles_open.add(1);
     metrics.cache_header_hits.add(5);
     metrics.cache_header_misses.add(6);
-    declared.refresh.refresh_gap_fallbacks.add(13);
+    declared.refresh.gap_fallbacks.add(13);
     reads.add(0, 21);
     errors.add(23);
     states.show(&core(), &fuse(), None);
