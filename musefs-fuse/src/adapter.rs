@@ -226,14 +226,14 @@ impl Adapter {
                 Ok(Attempt::WouldBlock) => {
                     // What was read already goes along.
                     let mut begun = std::mem::take(buffer);
-                    let began = Instant::now();
+                    let asked = Instant::now();
                     let (musefs, worker) = (Arc::clone(&self.musefs), Arc::clone(&self.musefs));
                     let opened = Arc::clone(&handle);
                     let work = move || {
                         core(worker.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
                     };
                     let give = move |reply: ReplyData, read: ReadBuffer| {
-                        musefs.note_read(&opened, &read, began.elapsed());
+                        musefs.note_read(&opened, &read, asked.elapsed());
                         reply.data(read.filled());
                     };
                     self.dispatch

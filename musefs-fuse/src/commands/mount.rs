@@ -11,7 +11,7 @@ use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::CoreMetrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
-use musefs_telemetry::{Engine, Family, MetricSet as _};
+use musefs_telemetry::{Engine, Family};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
