@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
@@ -226,19 +226,18 @@ impl Adapter {
                 Ok(Attempt::WouldBlock) => {
                     // What was read already goes along.
                     let mut begun = std::mem::take(buffer);
-                    let musefs = Arc::clone(&self.musefs);
+                    let asked = Instant::now();
+                    let (musefs, worker) = (Arc::clone(&self.musefs), Arc::clone(&self.musefs));
+                    let opened = Arc::clone(&handle);
                     let work = move || {
-                        core(musefs.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
+                        core(worker.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
                     };
-                    self.dispatch.hand_to_pool(
-                        taken,
-                        subject,
-                        reply,
-                        work,
-                        |reply: ReplyData, read| {
-                            reply.data(read.filled());
-                        },
-                    );
+                    let give = move |reply: ReplyData, read: ReadBuffer| {
+                        musefs.note_read(&opened, &read, asked.elapsed());
+                        reply.data(read.filled());
+                    };
+                    self.dispatch
+                        .hand_to_pool(taken, subject, reply, work, give);
                 }
                 Err(error) => self
                     .dispatch
