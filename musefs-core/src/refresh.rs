@@ -373,6 +373,7 @@ impl Refresher {
     pub fn poll(&mut self, musefs: &Musefs) -> Result<Option<Changes>, StoreError> {
         let started = Instant::now();
         let refreshed = self.refresh(musefs);
+        musefs.set_store_unreadable(refreshed.is_err());
         let metrics = &self.metrics.refresh;
         let outcome = match &refreshed {
             Ok(None) => PollOutcome::Unchanged,

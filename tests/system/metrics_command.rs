@@ -1,11 +1,9 @@
-//! `musefs metrics`: what it prints is what the mount has, what it checks is what collectors would find, and its copies are
-//! whole, in time, and honest about a mount that is gone.
+//! `musefs metrics`: what it prints is what the mount has, what it checks is what collectors would find, and what it lists is
+//! what there is.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -51,6 +49,26 @@ fn every_path_of_a_mount_leads_to_its_metrics() {
     let mut here = metrics(["."]);
     let text = run(here.current_dir(mount.path())).done().text();
     assert_eq!(series(&text).len(), expected.names().len());
+}
+
+#[test]
+fn a_mount_without_a_metrics_directory_tells_its_owner_all_the_same() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--metrics-dir", "off"]);
+    let scrapes = "musefs_scrapes_total{transport=\"control\"}";
+    let text = printed(mount.path(), &[]);
+    assert_eq!(Metrics::parse(text.as_bytes()).value("musefs_up"), 1);
+    let path = library.path().join("musefs.prom");
+    run(metrics(["textfile"]).arg(mount.path()).arg(&path)).done();
+    let told = run(metrics(["check"]).arg(mount.path())).done().text();
+    assert!(told.contains("no fault"), "{told}");
+    let found = eventually("three scrapes that are counted", || {
+        let text = printed(mount.path(), &["--name", "musefs_scrapes_total"]);
+        let found = Metrics::parse(text.as_bytes());
+        (found.value(scrapes) >= 3).then_some(found)
+    });
+    assert_eq!(found.value("musefs_scrapes_total{transport=\"file\"}"), 0);
 }
 
 #[test]
@@ -158,8 +176,7 @@ fn the_only_mount_is_found_and_several_are_listed() {
     let (one, other) = (Mount::new(&one), Mount::new(&other));
     // Whatever else is mounted here is taken away from the namespace, and from nobody else.
     let script = r#"
-        grep -o ' [^ ]* .* - fuse.musefs ' /proc/self/mountinfo | cut -d' ' -f4 >/dev/null
-        awk '$(NF-2) == "fuse.musefs" || / - fuse.musefs / {print $5}' /proc/self/mountinfo | while read -r point; do
+        awk '/ - fuse.musefs / {print $5}' /proc/self/mountinfo | while read -r point; do
             [ "$point" = "$1" ] || [ "$point" = "$2" ] || umount -l "$point"
         done
         if "$MUSEFS" metrics; then exit 9; fi
@@ -235,8 +252,7 @@ fn the_texts_of_a_mount_are_found_to_have_no_fault() {
     let told = check(mount.path());
     let names = mount.metrics().names().len();
     assert!(
-        told.contains(&format!("Prometheus text: "))
-            && told.contains(&format!(" {names} samples, no fault")),
+        told.contains("Prometheus text: ") && told.contains(&format!(" {names} samples, no fault")),
         "{told}"
     );
     for (name, format) in [
@@ -305,205 +321,59 @@ fn the_count_of_samples_is_that_of_another_parser() {
     }
 }
 
-fn textfile(mount: &Path, path: &Path) -> Command {
-    let mut command = metrics(["textfile"]);
-    command.arg(mount).arg(path);
-    command
-}
+/// Tells of each file whether the Python client takes it.
+const TAKES: &str = r"
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+for path in sys.argv[1:]:
+    try:
+        list(parse(open(path).read()))
+        print('taken')
+    except ValueError as error:
+        print('refused:', error)
+";
 
+/// Each case of the checker's own tests, by other programs that read these formats: what they refuse has a fault.
 #[test]
-fn a_copy_is_what_the_mount_has_and_looks_as_asked() {
-    require_fuse!();
-    let library = Library::of_one();
-    let mount = Mount::new(&library);
-    let directory = library.path().join("collected");
-    std::fs::create_dir(&directory).unwrap();
-    let path = directory.join("musefs.prom");
-    let outcome = run(&mut textfile(mount.path(), &path)).done();
-    assert_eq!((outcome.text().as_str(), outcome.stderr.as_str()), ("", ""));
-    let text = std::fs::read(&path).unwrap();
-    let label = format!("musefs_up{{mount=\"{}\"}}", mount.path().display());
-    assert_eq!(Metrics::parse(&text).value(&label), 1);
-    assert_eq!(
-        path.metadata().unwrap().permissions().mode() & 0o7777,
-        0o644
-    );
-    run(textfile(mount.path(), &path).args(["--mode", "600", "--once"])).done();
-    assert_eq!(
-        path.metadata().unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
-    if users::is_root() {
-        run(textfile(mount.path(), &path).args(["--owner", "nobody", "--group", "65534"])).done();
-        let metadata = path.metadata().unwrap();
-        assert_eq!((metadata.uid(), metadata.gid()), (65_534, 65_534));
-    }
-    // Nothing is left beside it.
-    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
-
-    let odd = directory.join("musefs.txt");
-    let outcome = run(&mut textfile(mount.path(), &odd)).done();
-    assert!(
-        outcome
-            .stderr
-            .contains("node_exporter reads only files that do")
-    );
-}
-
-#[test]
-fn what_cannot_be_written_is_refused_with_the_way_out() {
-    require_fuse!();
-    let library = Library::of_one();
-    let mount = Mount::new(&library);
-    let refused = |path: PathBuf, parts: &[&str]| {
-        run(&mut textfile(mount.path(), &path)).refused(1, parts);
-    };
-    refused(
-        mount.join(".metrics/musefs.prom"),
-        &["lies inside the musefs mount", "give a path outside of it"],
-    );
-    refused(
-        library.path().join("none/a.prom"),
-        &["is no directory", "make it first"],
-    );
-    refused(library.path().into(), &["is a directory", "musefs.prom"]);
-    let path = library.path().join("a.prom");
-    run(textfile(mount.path(), &path).args(["--owner", "nobody of that name"]))
-        .refused(64, &["there is no such user"]);
-    run(&mut textfile(library.path(), &path)).is_calm();
-    assert!(!path.exists(), "nothing is known of a mount that never was");
-}
-
-#[test]
-fn a_copy_says_that_the_mount_is_gone_and_goes_on_when_it_is_back() {
-    require_fuse!();
-    let library = Library::of_one();
-    let mount = Mount::with(&library, &["--metrics-label", "host=nas"]);
-    let path = library.path().join("musefs.prom");
-    let mut copying = Running::start(textfile(mount.path(), &path).args(["--interval", "0.1"]));
-    let label = format!(
-        "musefs_up{{mount=\"{}\",host=\"nas\"}}",
-        mount.path().display()
-    );
-    let value = || Some(Metrics::parse(&std::fs::read(&path).ok()?).value(&label));
-    eventually("a copy", || (value() == Some(1)).then_some(()));
-    mount.stop();
-    eventually("a copy that says 0", || (value() == Some(0)).then_some(()));
-    let text = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(text.lines().count(), 4, "{text}");
-    // By itself, it knows the labels from the file.
-    let outcome = run(&mut textfile(&library.mountpoint(), &path));
-    assert_eq!(outcome.code, Some(1));
-    assert!(
-        outcome.stderr.contains("says that it is down"),
-        "{outcome:?}"
-    );
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-    let mount = Mount::with(&library, &["--metrics-label", "host=nas"]);
-    eventually("a copy of the mount that is back", || {
-        (value() == Some(1)).then_some(())
-    });
-    kill(pid(&copying), Signal::SIGTERM).unwrap();
-    let status = copying.wait(SOON).expect("it ends when it is asked to");
-    assert_eq!(status.code(), Some(0));
-    drop(mount);
-}
-
-#[test]
-fn a_mount_writes_the_file_by_itself_and_says_at_its_end_that_it_is_gone() {
-    require_fuse!();
-    let library = Library::of_one();
-    let path = library.path().join("musefs.prom");
-    let mut command = Mount::command(&library);
-    command
-        .args([
-            "--metrics-textfile-interval",
-            "0.1",
-            "--metrics-textfile-mode",
-            "640",
-        ])
-        .arg("--metrics-textfile")
-        .arg(&path);
-    let mount = Mount::start(&mut command, &library.mountpoint()).expect("it mounts");
-    let label = format!("musefs_up{{mount=\"{}\"}}", mount.path().display());
-    let metrics = || Some(Metrics::parse(&std::fs::read(&path).ok()?));
-    let up = eventually("the file", metrics);
-    assert_eq!(up.value(&label), 1);
-    assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
-    assert_eq!(up.names().len(), mount.metrics().names().len());
-    // Written again and again, and from memory: nobody has opened a file of the mount for it.
-    let renders = format!(
-        "musefs_renders_total{{mount=\"{}\"}}",
-        mount.path().display()
-    );
-    eventually("a later text", || {
-        (metrics()?.value(&renders) > up.value(&renders)).then_some(())
-    });
-    mount.stop();
-    let down = Metrics::parse(&std::fs::read(&path).unwrap());
-    assert_eq!(down.names(), [label.as_str()]);
-    assert_eq!(down.value(&label), 0);
-}
-
-#[test]
-fn a_mount_whose_file_cannot_be_written_is_refused_or_serves_on() {
-    require_fuse!();
-    let library = Library::of_one();
-    let refused = |path: &Path, code: i32, parts: &[&str]| {
-        let mut command = Mount::command(&library);
-        command.arg("--metrics-textfile").arg(path);
-        match Mount::start(&mut command, &library.mountpoint()) {
-            Ok(_) => panic!("{} was taken", path.display()),
-            Err(outcome) => outcome.refused(code, parts),
+fn what_others_refuse_has_a_fault() {
+    require!(has_program("promtool"), "there is no promtool");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/exposition");
+    let kept = tempfile::tempdir().unwrap();
+    let (mut open, mut refused) = (Vec::new(), 0);
+    for case in std::fs::read_dir(cases).unwrap() {
+        let path = case.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (input, _) = text.split_once("---\n").unwrap();
+        let file = kept.path().join(path.file_name().unwrap());
+        std::fs::write(&file, input).unwrap();
+        let told = run(metrics(["check"]).arg(&file));
+        let has_fault = told.code == Some(1);
+        if told.text().contains(": OpenMetrics: ") {
+            open.push((file, has_fault));
+            continue;
         }
-    };
-    refused(
-        &library.mountpoint().join("a.prom"),
-        64,
-        &["lies at the mountpoint", "give a path outside of it"],
-    );
-    refused(
-        &library.path().join("none/a.prom"),
-        1,
-        &["is no directory", "make it first"],
-    );
-    // A directory that goes away later takes nothing with it.
-    let directory = library.path().join("collected");
-    std::fs::create_dir(&directory).unwrap();
-    let path = directory.join("a.prom");
-    let mut command = Mount::command(&library);
-    command
-        .args(["--metrics-textfile-interval", "0.1", "--metrics-textfile"])
-        .arg(&path);
-    let mount = Mount::start(&mut command, &library.mountpoint()).expect("it mounts");
-    eventually("the file", || path.exists().then_some(()));
-    std::fs::remove_dir_all(&directory).unwrap();
-    eventually("a word in the log", || {
-        mount.log().contains("trying again").then_some(())
-    });
-    assert_eq!(mount.log().matches("trying again").count(), 1);
-    std::fs::create_dir(&directory).unwrap();
-    eventually("the file again", || path.exists().then_some(()));
-    assert_eq!(mount.metrics().value("musefs_up"), 1);
-}
-
-#[test]
-fn a_mount_that_hangs_at_its_end_still_says_that_it_is_gone() {
-    require_fuse!();
-    let library = Library::of_one();
-    let path = library.path().join("musefs.prom");
-    let mut command = Mount::command(&library);
-    command.arg("--metrics-textfile").arg(&path);
-    let mut mount = Mount::start(&mut command, &library.mountpoint()).expect("it mounts");
-    eventually("the file", || path.exists().then_some(()));
-    // Held open, the mount outlives the wait for whoever uses it.
-    let held = std::fs::File::open(mount.join("Boards of Canada")).unwrap();
-    mount.signal(Signal::SIGINT);
-    let outcome = mount.ended(Duration::from_secs(30)).expect("it ends");
-    assert_eq!(outcome.code, Some(0), "{outcome:?}");
-    drop(held);
-    let down = Metrics::parse(&std::fs::read(&path).unwrap());
-    assert_eq!(down.names().len(), 1);
+        let mut promtool = Command::new("promtool");
+        promtool.args(["check", "metrics"]);
+        promtool.stdin(Stdio::from(std::fs::File::open(&file).unwrap()));
+        let judged = run(&mut promtool);
+        // Other codes are advice on names.
+        if judged.code == Some(1) {
+            refused += 1;
+            assert!(has_fault, "{}: {judged:?}", file.display());
+        }
+    }
+    assert!(refused > 5, "promtool refuses {refused}");
+    let files = open.iter().map(|(file, _)| file);
+    let judged = python::script(TAKES, files).done().text();
+    assert_eq!(judged.lines().count(), open.len());
+    for ((file, has_fault), judged) in open.iter().zip(judged.lines()) {
+        assert!(
+            *has_fault || judged == "taken",
+            "{}: {judged}",
+            file.display()
+        );
+    }
+    assert!(judged.matches("refused").count() > 2, "{judged}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
 use crate::metrics::{BackingFailure, ByteSource, ServedBytes, nanoseconds};
+use crate::phases::{self, Phase};
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
 #[derive(Debug, Default)]
@@ -275,6 +276,7 @@ impl Musefs {
         offset: u64,
         into: &mut [u8],
     ) -> Result<(), Error> {
+        let _phase = phases::enter(Phase::Store);
         let count = self
             .stores
             .take()
