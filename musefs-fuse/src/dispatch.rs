@@ -22,7 +22,7 @@ pub mod lane;
 pub mod pool;
 
 use lane::Lane;
-use pool::{Admission, Pool, Subject};
+use pool::{Admission, After, Job, Pool, Subject};
 
 /// A reply that can be carried to another thread and must be given exactly once.
 pub trait OwnedReply: Send + 'static {
@@ -49,6 +49,17 @@ pub struct Taken {
     operation: Operation,
     scope: OperationScope,
 }
+
+/// What a step of pooled work came to.
+pub enum Step<T> {
+    /// All of it is done.
+    Done(T),
+    /// The rest may have to wait for something else.
+    Next(Subject, Work<T>),
+}
+
+/// A step of pooled work, which may wait for one thing.
+pub type Work<T> = Box<dyn FnOnce() -> Result<Step<T>, Errno> + Send>;
 
 /// Bounds of the dispatch.
 #[derive(Clone, Copy, Debug)]
@@ -84,15 +95,17 @@ struct Waiting {
 
 /// A waiting request, as the sweep sees it.
 trait Expire: Send + Sync + std::fmt::Debug {
-    /// Answers EIO unless the request is answered already, and replaces a pool thread that is stuck on it.
-    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>);
+    /// Answers EIO unless the request is answered already.
+    fn expire(&self, metrics: &EdgeMetrics);
+
+    /// Replaces the pool thread that is stuck on it, if one is.
+    fn replace_stuck(&self, pool: &Arc<Pool>);
 }
 
 /// A request that another thread is to answer.
 struct Pending<R> {
     state: Mutex<PendingState<R>>,
     operation: Operation,
-    subject: Subject,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
 }
@@ -100,7 +113,8 @@ struct Pending<R> {
 struct PendingState<R> {
     /// Gone once somebody answers.
     unanswered: Option<(Taken, R)>,
-    running: bool,
+    /// What a thread is at work on.
+    running: Option<Subject>,
     /// Another thread was started in place of the one that is stuck on this.
     replaced: bool,
 }
@@ -120,16 +134,26 @@ impl<R> Pending<R> {
     }
 
     /// Whether the work is to be begun: not when nobody waits for it any more.
-    fn begin(&self, metrics: &EdgeMetrics) -> bool {
+    fn begin(&self, metrics: &EdgeMetrics, subject: Subject) -> bool {
         self.unpark(metrics);
         let mut state = self.state.lock();
-        state.running = true;
+        if state.unanswered.is_some() {
+            state.running = Some(subject);
+        }
         state.unanswered.is_some()
+    }
+
+    /// Ends a step that is not the last; whether the thread was replaced.
+    fn pause(&self) -> bool {
+        let mut state = self.state.lock();
+        state.running = None;
+        state.replaced
     }
 
     /// The request, unless it was answered, and whether the thread was replaced.
     fn end(&self) -> (Option<(Taken, R)>, bool) {
         let mut state = self.state.lock();
+        state.running = None;
         (state.unanswered.take(), state.replaced)
     }
 }
@@ -144,16 +168,21 @@ impl<R> std::fmt::Debug for Pending<R> {
 }
 
 impl<R: OwnedReply> Expire for Pending<R> {
-    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>) {
-        let mut state = self.state.lock();
-        let Some((taken, reply)) = state.unanswered.take() else {
+    fn expire(&self, metrics: &EdgeMetrics) {
+        let unanswered = self.state.lock().unanswered.take();
+        let Some((taken, reply)) = unanswered else {
             return;
         };
         self.unpark(metrics);
-        state.replaced = state.running && pool.replace_stuck(self.subject);
-        drop(state);
         metrics.counters.requests.increment(Way::TimedOut);
         answer_error(metrics, taken, reply, Errno::EIO);
+    }
+
+    fn replace_stuck(&self, pool: &Arc<Pool>) {
+        let mut state = self.state.lock();
+        if let Some(subject) = state.running {
+            state.replaced = pool.replace_stuck(subject);
+        }
     }
 }
 
@@ -251,44 +280,40 @@ impl Dispatch {
         }
     }
 
-    /// Has the pool do `work`, which is about `subject`, and give its result.
+    /// Has the pool do `work`, the first step of which is about `subject`, and give its result.
     pub fn hand_to_pool<R: OwnedReply, T>(
         self: &Arc<Self>,
         taken: Taken,
         subject: Subject,
         reply: R,
-        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+        work: impl FnOnce() -> Result<Step<T>, Errno> + Send + 'static,
         give: impl FnOnce(R, T) + Send + 'static,
-    ) {
+    ) where
+        T: 'static,
+    {
         let (operation, ctx) = (taken.operation, taken.scope.ctx());
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
                 unanswered: Some((taken, reply)),
-                running: false,
+                running: None,
                 replaced: false,
             }),
             operation,
-            subject,
             parked: AtomicBool::new(false),
         });
         let number = self.await_answer(Arc::clone(&pending) as Arc<dyn Expire>);
-        let job = {
+        let answered = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
-            Box::new(move || {
-                if !pending.begin(&dispatch.metrics) {
-                    return false;
-                }
-                let entered = ctx.enter();
-                let result = dispatch.guard(work);
-                drop(entered);
+            move |result| {
                 dispatch.waiting.lock().remove(&number);
                 let (unanswered, replaced) = pending.end();
                 if let Some((taken, reply)) = unanswered {
                     dispatch.give(taken, reply, result, give);
                 }
                 replaced
-            })
+            }
         };
+        let job = self.job(Arc::clone(&pending), ctx, subject, Box::new(work), answered);
         let requests = &self.metrics.counters.requests;
         self.pool.submit(subject, job, |admission| match admission {
             Admission::Queued => requests.increment(Way::Pooled),
@@ -305,6 +330,50 @@ impl Dispatch {
                 }
             }
         });
+    }
+
+    /// A job that does `work` of a request, and what comes after it; `answered` is told the result of the last step and
+    /// says whether the thread was replaced.
+    fn job<R: OwnedReply, T: 'static>(
+        self: &Arc<Self>,
+        pending: Arc<Pending<R>>,
+        ctx: Ctx,
+        subject: Subject,
+        work: Work<T>,
+        answered: impl FnOnce(Result<T, Errno>) -> bool + Send + 'static,
+    ) -> Job {
+        let dispatch = Arc::clone(self);
+        Box::new(move || {
+            if !pending.begin(&dispatch.metrics, subject) {
+                return After::Done;
+            }
+            let entered = ctx.enter();
+            let step = dispatch.guard(work);
+            drop(entered);
+            let result = match step {
+                Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
+                Ok(Step::Next(next, work)) => {
+                    let job = dispatch.job(pending, ctx, next, work, answered);
+                    return After::Next(next, job);
+                }
+                Ok(Step::Done(value)) => Ok(value),
+                Err(error) => Err(error),
+            };
+            if answered(result) {
+                After::Replaced
+            } else {
+                After::Done
+            }
+        })
+    }
+
+    /// Has the pool do `work`, which nobody waits for the answer of. Where too much waits for the pool already, it is dropped.
+    pub fn leave_to_pool(&self, subject: Subject, work: impl FnOnce() + Send + 'static) {
+        let job = Box::new(move || {
+            work();
+            After::Done
+        });
+        self.pool.submit(subject, job, |_| {});
     }
 
     /// Has the lane do `work`, which never waits for a file or a store, and give its result.
@@ -339,15 +408,21 @@ impl Dispatch {
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
     /// on one is replaced.
     pub fn sweep(&self, now: Instant) {
-        loop {
-            let due = {
-                let mut waiting = self.waiting.lock();
-                match waiting.first_entry() {
-                    Some(oldest) if oldest.get().until <= now => oldest.remove(),
-                    _ => return,
-                }
-            };
-            due.request.expire(&self.metrics, &self.pool);
+        let mut due = Vec::new();
+        {
+            let mut waiting = self.waiting.lock();
+            while let Some(oldest) = waiting.first_entry()
+                && oldest.get().until <= now
+            {
+                due.push(oldest.remove().request);
+            }
+        }
+        // All are answered before a new thread takes up one of them: which are overdue is a matter of `now` alone.
+        for request in &due {
+            request.expire(&self.metrics);
+        }
+        for request in &due {
+            request.replace_stuck(&self.pool);
         }
     }
 

@@ -2,12 +2,14 @@
 //! file's metadata read into memory. May wait for the store and for the backing file.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::backing;
+use super::backing::{self, Opened};
 use super::cache::Resolved;
+use super::steps::WaitsFor;
 use super::{Error, Mode, Musefs, inode_of, mtime_of};
 use crate::formats;
 use crate::ids::TrackId;
@@ -48,13 +50,20 @@ struct Found {
     is_newer: bool,
 }
 
+/// What the store says of an inode, and where its backing file is.
+#[derive(Debug)]
+pub(super) struct Located {
+    detail: TrackDetail,
+    layout: Layout,
+    is_newer: bool,
+    path: PathBuf,
+    /// What opening and reading the backing file may have to wait for.
+    pub waits_for: WaitsFor,
+}
+
 impl Musefs {
-    /// Resolves `inode`, which stands for `track`, and opens its backing file.
-    pub(super) fn resolve(
-        &self,
-        inode: Inode,
-        track: TrackId,
-    ) -> Result<(Arc<Resolved>, File), Error> {
+    /// Finds in the store what `inode` is, which stands for `track`. Touches no backing file.
+    pub(super) fn locate(&self, inode: Inode, track: TrackId) -> Result<Located, Error> {
         let generation = self.generation.load(Relaxed);
         let Some(Found {
             detail,
@@ -75,22 +84,36 @@ impl Musefs {
         let roots = self.roots.load();
         let root = roots.get(&detail.row.root).ok_or(Error::Stale)?;
         let path = backing::join(root, &detail.row.path);
-        let stamp = detail.row.stamp;
-        let opened = backing::open(&path, &self.metrics)
-            .map_err(|source| self.backing_error(track, &path, source))?;
+        Ok(Located {
+            waits_for: Self::device_of(detail.row.root, &path),
+            detail,
+            layout,
+            is_newer,
+            path,
+        })
+    }
+
+    /// Opens the backing file of what was located, and reads what is small of its metadata. Asks nothing of the store.
+    pub(super) fn resolve(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+        let Located { detail, path, .. } = located;
+        let (track, stamp) = (detail.row.id, detail.row.stamp);
+        let opened = backing::open(path, &self.metrics)
+            .map_err(|source| self.backing_error(track, path, source))?;
+        self.troubles.descriptor_found();
         let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
-        let file = opened.file;
+        let Opened { file, device, .. } = opened;
         let layout = self
-            .with_small_ranges_inline(&layout, &file, stamp.size)
-            .map_err(|source| self.backing_error(track, &path, source))?;
+            .with_small_ranges_inline(&located.layout, &file, stamp.size)
+            .map_err(|source| self.backing_error(track, path, source))?;
         let resolved = Resolved {
             track,
             layout,
-            path,
+            path: path.clone(),
             mtime_ns: mtime_of(&detail.row),
             stamp,
+            device,
             without_waiting,
-            is_newer,
+            is_newer: located.is_newer,
         };
         self.check_stamp(&file, &resolved)?;
         Ok((Arc::new(resolved), file))
@@ -100,7 +123,7 @@ impl Musefs {
     fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<Found>, Error> {
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
-        let detail = store.track(track).map_err(Error::Store)?;
+        let detail = self.troubles.store(store.track(track))?;
         let current = |detail: &TrackDetail| inode_of(self.config.mode, inode_base, &detail.row);
         let Some(detail) = detail.filter(|detail| current(detail) >= inode) else {
             return Ok(None);
@@ -116,7 +139,7 @@ impl Musefs {
             );
             let size = (track, detail.row.content_seq, served);
             if !store.is_read_only() {
-                store.record_served_sizes(&[size]).map_err(Error::Store)?;
+                self.troubles.store(store.record_served_sizes(&[size]))?;
             }
         }
         Ok(Some(Found {
