@@ -13,3 +13,4 @@ pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
 pub mod space;
+pub mod textfile;

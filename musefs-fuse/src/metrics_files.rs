@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -19,6 +20,7 @@ use parking_lot::RwLock;
 use crate::dispatch::Dispatch;
 use crate::metrics::Way;
 use crate::metrics::mount::MountGauges;
+use crate::textfile;
 
 mod nodes;
 mod texts;
@@ -301,6 +303,21 @@ impl MetricsFiles {
             self.current.store(Some(Arc::clone(&snapshot)));
             snapshot
         })
+    }
+
+    /// The text that a file outside of the mount is kept equal to, rendered on the lane. `None` when the lane is ending.
+    pub fn text_for_textfile(self: &Arc<Self>) -> Option<Arc<[u8]>> {
+        let node = self.child(NodeId::ROOT, OsStr::new(textfile::SOURCE))?;
+        let files = Arc::clone(self);
+        let (done, rendered) = mpsc::sync_channel(1);
+        let job = move || {
+            // Nobody waits any more when the mount is ending.
+            done.send(files.text(node, &files.fresh())).ok();
+        };
+        self.dispatch.lane().submit(Box::new(job)).ok()?;
+        let text = rendered.recv().ok()??;
+        self.dispatch.metrics().counters.scrapes.increment();
+        Some(text)
     }
 
     fn render(&self) -> Snapshot {

@@ -17,6 +17,7 @@ mod edits;
 mod killed;
 mod lifecycle;
 mod matrix;
+mod metrics_command;
 mod metrics_directory;
 mod metrics_readers;
 mod mountpoint_errors;

@@ -11,7 +11,7 @@ use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
-use musefs_telemetry::{Engine, MetricSet as _};
+use musefs_telemetry::{Engine, Family, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -31,6 +31,7 @@ use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::space::FreeSpace;
+use crate::textfile::{Keeper, Textfile};
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,6 +54,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
+    let textfile = options::textfile(args, &mountpoint)?;
     let mut refresher = Refresher::open(&args.db, tree_config)?;
     let roots = refresher.roots()?;
     mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
@@ -93,7 +95,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
-        metrics_files,
+        metrics_files: Arc::clone(&metrics_files),
         appearance,
         space: Arc::clone(&space),
         telling: Arc::clone(&telling),
@@ -120,6 +122,9 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
+    let keeper = textfile
+        .map(|file| keep(file, args.metrics_textfile_interval, metrics_files))
+        .transpose()?;
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -133,6 +138,8 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let served = wait_for_end(&ended, &mountpoint, device);
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
+        // First, while there is a lane to render what it writes.
+        keeper.is_none_or(|keeper| keeper.stop(deadline)),
         musefs.turns().ask_and_wait(deadline),
         space.stop(deadline),
         dispatch.stop(deadline),
@@ -165,6 +172,14 @@ impl Declared {
             engine,
         })
     }
+}
+
+/// What a mount measures, in the order of declaration.
+///
+/// # Errors
+/// When two families have one name.
+pub(super) fn catalogue() -> anyhow::Result<Vec<&'static Family>> {
+    Ok(Declared::new()?.engine.families())
 }
 
 /// Workers and event loops.
@@ -203,6 +218,11 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
             tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
         })
         .ok()
+}
+
+/// Keeps `file` equal to the mount's metrics.
+fn keep(file: Textfile, interval: Duration, metrics: Arc<MetricsFiles>) -> io::Result<Keeper> {
+    Keeper::start(file, interval, move || metrics.text_for_textfile())
 }
 
 /// A mount without a control socket serves all the same.
@@ -338,7 +358,7 @@ fn wait_for_end(
             Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
             Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
             // Detached, but still open somewhere: the kernel ends that when the process does.
-            Err(_) => std::process::exit(EXIT_DONE.into()),
+            Err(_) => Ok(EXIT_DONE),
         };
     }
 }

@@ -1,0 +1,538 @@
+//! `musefs metrics`: what it prints is what the mount has, what it checks is what collectors would find, and its copies are
+//! whole, in time, and honest about a mount that is gone.
+
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::library::Library;
+use crate::support::metrics::Metrics;
+use crate::support::mount::Mount;
+use crate::support::process::{MUSEFS, Running, clean, musefs, run};
+use crate::support::{SOON, eventually, has_program, python, users};
+
+fn metrics<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = musefs(["metrics"]);
+    command.args(arguments);
+    command
+}
+
+fn printed(mount: &Path, arguments: &[&str]) -> String {
+    run(metrics([mount]).args(arguments)).done().text()
+}
+
+/// A sample's series, without its value.
+fn series(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').expect("NAME VALUE").0)
+        .collect()
+}
+
+#[test]
+fn every_path_of_a_mount_leads_to_its_metrics() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--metrics-dir", "numbers"]);
+    let expected = mount.metrics_in("numbers");
+    for path in ["", "numbers", ".metrics", "Boards of Canada/Geogaddi"] {
+        let text = printed(&mount.join(path), &[]);
+        let found = Metrics::parse(text.as_bytes());
+        assert_eq!(found.names(), expected.names(), "{path}");
+        assert!(!text.contains("musefs_padding"));
+    }
+    // From within, as people type it.
+    let mut here = metrics(["."]);
+    let text = run(here.current_dir(mount.path())).done().text();
+    assert_eq!(series(&text).len(), expected.names().len());
+}
+
+#[test]
+fn families_are_chosen_by_name_in_each_format() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let text = printed(mount.path(), &["--name", "musefs_ops_total"]);
+    let found = Metrics::parse(text.as_bytes());
+    assert!(found.names().contains(&"musefs_ops_total{op=\"read\"}"));
+    assert!(
+        found
+            .names()
+            .iter()
+            .all(|name| name.starts_with("musefs_ops_total{"))
+    );
+    assert_eq!(text.matches("# HELP ").count(), 1);
+
+    let text = printed(
+        mount.path(),
+        &["--format", "om", "--name", "musefs_ops_total"],
+    );
+    assert!(text.contains("# TYPE musefs_ops counter\n"), "{text}");
+    assert!(text.contains("musefs_ops_total{op=\"read\"} "), "{text}");
+    assert_eq!(text.matches("# TYPE ").count(), 1);
+
+    let text = printed(mount.path(), &["--format", "json", "--name", "musefs_up*"]);
+    let object: Value = serde_json::from_str(&text).expect("JSON");
+    let names: Vec<&str> = object["families"]
+        .as_array()
+        .expect("families")
+        .iter()
+        .map(|family| family["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.contains(&"musefs_up") && names.contains(&"musefs_uptime_seconds"));
+
+    let text = printed(
+        mount.path(),
+        &["--format", "env", "--name", "musefs_reads_inflight"],
+    );
+    assert_eq!(text, "musefs_reads_inflight=0\n");
+    let all = printed(mount.path(), &["--format", "env"]);
+    assert!(all.lines().count() > 50 && !all.contains('#'), "{all}");
+
+    assert_eq!(printed(mount.path(), &["--name", "none_*"]), "# EOF\n");
+    assert_eq!(run(&mut metrics(["--name", "a[", "."])).code, Some(64));
+}
+
+#[test]
+fn a_saved_text_is_read_in_its_own_format() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let keep = |name: &str, format: &str| {
+        let path = library.path().join(name);
+        std::fs::write(&path, printed(mount.path(), &["--format", format])).unwrap();
+        path
+    };
+    let (text, open) = (keep("a.prom", "text"), keep("b.txt", "om"));
+    let (json, env) = (keep("c.json", "json"), keep("d.env", "env"));
+    drop(mount);
+    assert_eq!(printed(&text, &[]), std::fs::read_to_string(&text).unwrap());
+    assert_eq!(printed(&open, &[]), std::fs::read_to_string(&open).unwrap());
+    let up = printed(&open, &["--name", "musefs_up", "--format", "om"]);
+    assert!(up.ends_with("musefs_up 1\n# EOF\n"), "{up}");
+    run(metrics([&text]).args(["--format", "om"])).refused(1, &["is Prometheus text"]);
+    run(metrics([&text]).args(["--format", "json"])).refused(1, &["printed in its own format"]);
+    for other in [json, env] {
+        run(&mut metrics([&other]))
+            .refused(1, &["neither Prometheus text nor OpenMetrics", "line 1"]);
+    }
+    run(&mut metrics([library.path().join("none")])).refused(1, &["cannot look at"]);
+    run(&mut metrics([library.path()])).refused(1, &["lies in no musefs mount"]);
+}
+
+/// Runs alone in a namespace of mounts, so that other tests' mounts are not seen.
+fn in_own_namespace(script: &str, arguments: &[&Path]) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-ec",
+            script,
+            "sh",
+        ])
+        .args(arguments);
+    clean(&mut command);
+    command.env("MUSEFS", MUSEFS);
+    command
+}
+
+#[test]
+fn the_only_mount_is_found_and_several_are_listed() {
+    require_fuse!();
+    require!(
+        users::is_root() && has_program("unshare"),
+        "a namespace of mounts takes root and unshare"
+    );
+    let one = Library::of_one();
+    let other = Library::of_one();
+    let (one, other) = (Mount::new(&one), Mount::new(&other));
+    // Whatever else is mounted here is taken away from the namespace, and from nobody else.
+    let script = r#"
+        grep -o ' [^ ]* .* - fuse.musefs ' /proc/self/mountinfo | cut -d' ' -f4 >/dev/null
+        awk '$(NF-2) == "fuse.musefs" || / - fuse.musefs / {print $5}' /proc/self/mountinfo | while read -r point; do
+            [ "$point" = "$1" ] || [ "$point" = "$2" ] || umount -l "$point"
+        done
+        if "$MUSEFS" metrics; then exit 9; fi
+        umount -l "$2"
+        "$MUSEFS" metrics --name musefs_up
+        umount -l "$1"
+        if "$MUSEFS" metrics; then exit 9; fi
+    "#;
+    let outcome = run(&mut in_own_namespace(script, &[one.path(), other.path()])).done();
+    assert!(
+        outcome.text().ends_with("musefs_up 1\n# EOF\n"),
+        "{outcome:?}"
+    );
+    let told: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for mount in [&one, &other] {
+        let path = mount.path().to_str().unwrap();
+        assert!(
+            told[0].contains("which mount?") && told[0].contains(path),
+            "{told:?}"
+        );
+    }
+    assert!(told[1].contains("No musefs is mounted"), "{told:?}");
+}
+
+#[test]
+fn watching_goes_on_until_it_is_stopped_and_after_the_mount_was_away() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let mut watch = metrics([mount.path()]);
+    watch.args(["--name", "musefs_up", "--watch", "0.1"]);
+    let mut watching = Running::start(&mut watch);
+    let texts = |watching: &Running| {
+        let printed = String::from_utf8(watching.stdout()).unwrap();
+        printed.matches("musefs_up 1\n# EOF\n").count()
+    };
+    eventually("two texts", || (texts(&watching) >= 2).then_some(()));
+    mount.stop();
+    eventually("a word about the mount that is away", || {
+        watching.stderr().contains("looking again").then_some(())
+    });
+    let before = texts(&watching);
+    let mount = Mount::new(&library);
+    eventually("texts of the mount that is back", || {
+        (texts(&watching) > before).then_some(())
+    });
+    kill(pid(&watching), Signal::SIGINT).unwrap();
+    let status = watching.wait(SOON).expect("it ends when it is asked to");
+    assert_eq!(status.code(), Some(0));
+    let printed = String::from_utf8(watching.stdout()).unwrap();
+    assert!(
+        printed.contains("# EOF\n---\n# HELP musefs_up "),
+        "{printed}"
+    );
+    assert!(!printed.contains('\x1b'), "no terminal, nothing to clear");
+    drop(mount);
+}
+
+fn pid(running: &Running) -> Pid {
+    Pid::from_raw(i32::try_from(running.child.id()).unwrap())
+}
+
+#[test]
+fn the_texts_of_a_mount_are_found_to_have_no_fault() {
+    require_fuse!();
+    let library = Library::of_two();
+    let mount = Mount::with(&library, &["--metrics-label", "note=a\"b\\c"]);
+    for file in crate::support::files_below(mount.path()) {
+        std::fs::read(mount.join(file)).unwrap();
+    }
+    let check = |path: &Path| run(metrics(["check"]).arg(path)).done().text();
+    let told = check(mount.path());
+    let names = mount.metrics().names().len();
+    assert!(
+        told.contains(&format!("Prometheus text: "))
+            && told.contains(&format!(" {names} samples, no fault")),
+        "{told}"
+    );
+    for (name, format) in [
+        ("metrics.prom", "Prometheus text"),
+        ("metrics.om", "OpenMetrics"),
+    ] {
+        let told = check(&mount.join(".metrics").join(name));
+        assert!(told.contains(format) && told.contains("no fault"), "{told}");
+    }
+    let text = std::fs::read(mount.join(".metrics/metrics")).unwrap();
+    let cut = library.path().join("cut");
+    std::fs::write(&cut, &text[..text.len() / 2]).unwrap();
+    let outcome = run(metrics(["check"]).arg(&cut));
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.text().contains("cut:") && outcome.text().contains("`# EOF`"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn faults_are_named_by_line_also_from_standard_input() {
+    let mut faulty = tempfile::tempfile().unwrap();
+    faulty.write_all(b"# TYPE a counter\na 1\na 1\n").unwrap();
+    std::io::Seek::rewind(&mut faulty).unwrap();
+    let mut check = metrics(["check", "-"]);
+    let outcome = run(check.stdin(Stdio::from(faulty)));
+    assert_eq!(outcome.code, Some(1));
+    let text = outcome.text();
+    for part in [
+        "-:1: `a` has no HELP",
+        "-:1: `a` is a counter, and its name does not end in `_total`",
+        "-:3: the series `a` stands twice: first on line 2",
+        "-:3: the text does not end with `# EOF`",
+        "-: Prometheus text: 1 family, 2 samples, 4 faults",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+}
+
+/// What was parsed as the Python client does it, so that neither parser judges itself.
+const CLIENT: &str = r"
+import sys
+from prometheus_client.parser import text_string_to_metric_families as text
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_
+parse = open_ if sys.argv[2] == 'om' else text
+print(sum(len(family.samples) for family in parse(open(sys.argv[1]).read())))
+";
+
+#[test]
+fn the_count_of_samples_is_that_of_another_parser() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    for format in ["text", "om"] {
+        let kept = library.path().join(format);
+        std::fs::write(&kept, printed(mount.path(), &["--format", format])).unwrap();
+        let count = python::script(CLIENT, [kept.as_path(), Path::new(format)])
+            .done()
+            .text();
+        let told = run(metrics(["check"]).arg(&kept)).done().text();
+        assert!(
+            told.contains(&format!(" {} samples", count.trim())),
+            "{told} {count}"
+        );
+    }
+}
+
+fn textfile(mount: &Path, path: &Path) -> Command {
+    let mut command = metrics(["textfile"]);
+    command.arg(mount).arg(path);
+    command
+}
+
+#[test]
+fn a_copy_is_what_the_mount_has_and_looks_as_asked() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let directory = library.path().join("collected");
+    std::fs::create_dir(&directory).unwrap();
+    let path = directory.join("musefs.prom");
+    let outcome = run(&mut textfile(mount.path(), &path)).done();
+    assert_eq!((outcome.text().as_str(), outcome.stderr.as_str()), ("", ""));
+    let text = std::fs::read(&path).unwrap();
+    let label = format!("musefs_up{{mount=\"{}\"}}", mount.path().display());
+    assert_eq!(Metrics::parse(&text).value(&label), 1);
+    assert_eq!(
+        path.metadata().unwrap().permissions().mode() & 0o7777,
+        0o644
+    );
+    run(textfile(mount.path(), &path).args(["--mode", "600", "--once"])).done();
+    assert_eq!(
+        path.metadata().unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
+    if users::is_root() {
+        run(textfile(mount.path(), &path).args(["--owner", "nobody", "--group", "65534"])).done();
+        let metadata = path.metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (65_534, 65_534));
+    }
+    // Nothing is left beside it.
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
+
+    let odd = directory.join("musefs.txt");
+    let outcome = run(&mut textfile(mount.path(), &odd)).done();
+    assert!(
+        outcome
+            .stderr
+            .contains("node_exporter reads only files that do")
+    );
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_with_the_way_out() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let refused = |path: PathBuf, parts: &[&str]| {
+        run(&mut textfile(mount.path(), &path)).refused(1, parts);
+    };
+    refused(
+        mount.join(".metrics/musefs.prom"),
+        &["lies inside the musefs mount", "give a path outside of it"],
+    );
+    refused(
+        library.path().join("none/a.prom"),
+        &["is no directory", "make it first"],
+    );
+    refused(library.path().into(), &["is a directory", "musefs.prom"]);
+    let path = library.path().join("a.prom");
+    run(textfile(mount.path(), &path).args(["--owner", "nobody of that name"]))
+        .refused(64, &["there is no such user"]);
+    run(&mut textfile(library.path(), &path)).is_calm();
+    assert!(!path.exists(), "nothing is known of a mount that never was");
+}
+
+#[test]
+fn a_copy_says_that_the_mount_is_gone_and_goes_on_when_it_is_back() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--metrics-label", "host=nas"]);
+    let path = library.path().join("musefs.prom");
+    let mut copying = Running::start(textfile(mount.path(), &path).args(["--interval", "0.1"]));
+    let label = format!(
+        "musefs_up{{mount=\"{}\",host=\"nas\"}}",
+        mount.path().display()
+    );
+    let value = || Some(Metrics::parse(&std::fs::read(&path).ok()?).value(&label));
+    eventually("a copy", || (value() == Some(1)).then_some(()));
+    mount.stop();
+    eventually("a copy that says 0", || (value() == Some(0)).then_some(()));
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    // By itself, it knows the labels from the file.
+    let outcome = run(&mut textfile(&library.mountpoint(), &path));
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("says that it is down"),
+        "{outcome:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    let mount = Mount::with(&library, &["--metrics-label", "host=nas"]);
+    eventually("a copy of the mount that is back", || {
+        (value() == Some(1)).then_some(())
+    });
+    kill(pid(&copying), Signal::SIGTERM).unwrap();
+    let status = copying.wait(SOON).expect("it ends when it is asked to");
+    assert_eq!(status.code(), Some(0));
+    drop(mount);
+}
+
+#[test]
+fn a_mount_writes_the_file_by_itself_and_says_at_its_end_that_it_is_gone() {
+    require_fuse!();
+    let library = Library::of_one();
+    let path = library.path().join("musefs.prom");
+    let mut command = Mount::command(&library);
+    command
+        .args([
+            "--metrics-textfile-interval",
+            "0.1",
+            "--metrics-textfile-mode",
+            "640",
+        ])
+        .arg("--metrics-textfile")
+        .arg(&path);
+    let mount = Mount::start(&mut command, &library.mountpoint()).expect("it mounts");
+    let label = format!("musefs_up{{mount=\"{}\"}}", mount.path().display());
+    let metrics = || Some(Metrics::parse(&std::fs::read(&path).ok()?));
+    let up = eventually("the file", metrics);
+    assert_eq!(up.value(&label), 1);
+    assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
+    assert_eq!(up.names().len(), mount.metrics().names().len());
+    // Written again and again, and from memory: nobody has opened a file of the mount for it.
+    let renders = format!(
+        "musefs_renders_total{{mount=\"{}\"}}",
+        mount.path().display()
+    );
+    eventually("a later text", || {
+        (metrics()?.value(&renders) > up.value(&renders)).then_some(())
+    });
+    mount.stop();
+    let down = Metrics::parse(&std::fs::read(&path).unwrap());
+    assert_eq!(down.names(), [label.as_str()]);
+    assert_eq!(down.value(&label), 0);
+}
+
+#[test]
+fn a_mount_whose_file_cannot_be_written_is_refused_or_serves_on() {
+    require_fuse!();
+    let library = Library::of_one();
+    let refused = |path: &Path, code: i32, parts: &[&str]| {
+        let mut command = Mount::command(&library);
+        command.arg("--metrics-textfile").arg(path);
+        match Mount::start(&mut command, &library.mountpoint()) {
+            Ok(_) => panic!("{} was taken", path.display()),
+            Err(outcome) => outcome.refused(code, parts),
+        }
+    };
+    refused(
+        &library.mountpoint().join("a.prom"),
+        64,
+        &["lies at the mountpoint", "give a path outside of it"],
+    );
+    refused(
+        &library.path().join("none/a.prom"),
+        1,
+        &["is no directory", "make it first"],
+    );
+    // A directory that goes away later takes nothing with it.
+    let directory = library.path().join("collected");
+    std::fs::create_dir(&directory).unwrap();
+    let path = directory.join("a.prom");
+    let mut command = Mount::command(&library);
+    command
+        .args(["--metrics-textfile-interval", "0.1", "--metrics-textfile"])
+        .arg(&path);
+    let mount = Mount::start(&mut command, &library.mountpoint()).expect("it mounts");
+    eventually("the file", || path.exists().then_some(()));
+    std::fs::remove_dir_all(&directory).unwrap();
+    eventually("a word in the log", || {
+        mount.log().contains("trying again").then_some(())
+    });
+    assert_eq!(mount.log().matches("trying again").count(), 1);
+    std::fs::create_dir(&directory).unwrap();
+    eventually("the file again", || path.exists().then_some(()));
+    assert_eq!(mount.metrics().value("musefs_up"), 1);
+}
+
+#[test]
+fn a_mount_that_hangs_at_its_end_still_says_that_it_is_gone() {
+    require_fuse!();
+    let library = Library::of_one();
+    let path = library.path().join("musefs.prom");
+    let mut command = Mount::command(&library);
+    command.arg("--metrics-textfile").arg(&path);
+    let mut mount = Mount::start(&mut command, &library.mountpoint()).expect("it mounts");
+    eventually("the file", || path.exists().then_some(()));
+    // Held open, the mount outlives the wait for whoever uses it.
+    let held = std::fs::File::open(mount.join("Boards of Canada")).unwrap();
+    mount.signal(Signal::SIGINT);
+    let outcome = mount.ended(Duration::from_secs(30)).expect("it ends");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    drop(held);
+    let down = Metrics::parse(&std::fs::read(&path).unwrap());
+    assert_eq!(down.names().len(), 1);
+}
+
+#[test]
+fn the_catalogue_names_what_a_mount_has() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::new(&library);
+    let all: Value =
+        serde_json::from_slice(&run(&mut metrics(["list", "--json"])).done().stdout).unwrap();
+    let listed: Vec<&str> = all["families"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|family| family["name"].as_str().unwrap())
+        .collect();
+    let text = printed(mount.path(), &[]);
+    let served: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    for name in &served {
+        assert!(listed.contains(name), "{name} is served and not listed");
+    }
+    let plain = run(&mut metrics(["list"])).done().text();
+    let page = run(&mut metrics(["list", "--markdown"])).done().text();
+    for name in listed {
+        assert!(
+            plain.contains(name) && page.contains(&format!("`{name}`")),
+            "{name}"
+        );
+    }
+}
