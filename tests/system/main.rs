@@ -37,4 +37,6 @@ mod store_errors;
 mod stuck_backing;
 mod system_errors;
 mod tag;
+mod truth;
 mod usage;
+mod wedge;
