@@ -274,6 +274,7 @@ impl Refresher {
     /// When the store cannot be read: the published tree stays, and is known to be behind.
     pub fn poll(&mut self, musefs: &Musefs) -> Result<Option<Changes>, StoreError> {
         let refreshed = self.refresh(musefs);
+        musefs.set_store_unreadable(refreshed.is_err());
         if refreshed.is_err() {
             musefs.set_needs_rebuild(true);
         }

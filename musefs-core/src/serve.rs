@@ -171,6 +171,7 @@ pub struct Musefs {
     turns: Arc<Stop>,
     generation: AtomicU64,
     needs_rebuild: AtomicBool,
+    store_unreadable: AtomicBool,
 }
 
 impl Musefs {
@@ -198,6 +199,7 @@ impl Musefs {
             turns: Arc::default(),
             generation: AtomicU64::new(0),
             needs_rebuild: AtomicBool::new(false),
+            store_unreadable: AtomicBool::new(false),
             config,
             engine,
             metrics,
@@ -579,8 +581,23 @@ impl Musefs {
         self.config.store_connections
     }
 
-    pub(crate) fn needs_rebuild(&self) -> bool {
+    /// Whether the published tree is known to be behind the store.
+    pub fn needs_rebuild(&self) -> bool {
         self.needs_rebuild.load(Relaxed)
+    }
+
+    /// Whether the last look at the store for what changed failed.
+    pub fn is_store_unreadable(&self) -> bool {
+        self.store_unreadable.load(Relaxed)
+    }
+
+    /// How many listed tracks could not be served when that was last tried.
+    pub fn dark_tracks(&self) -> u64 {
+        self.dark.count()
+    }
+
+    pub(crate) fn set_store_unreadable(&self, unreadable: bool) {
+        self.store_unreadable.store(unreadable, Relaxed);
     }
 
     pub(crate) fn set_needs_rebuild(&self, needs: bool) {

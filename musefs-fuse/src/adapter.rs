@@ -23,7 +23,7 @@ use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::Operation;
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
-use crate::space::FreeSpace;
+use crate::roots::Roots;
 
 /// What the mount shows of every file and directory, whoever owns the backing files.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +90,8 @@ pub struct Adapter {
     pub metrics_files: Arc<MetricsFiles>,
     /// Owner, modes, lifetimes.
     pub appearance: Appearance,
-    /// What is free on the backing filesystems.
-    pub space: Arc<FreeSpace>,
+    /// The directories that the library's files lie in.
+    pub roots: Arc<Roots>,
     /// Tells the kernel what is not true any more while it waits for the answer that makes it so.
     pub telling: Arc<Telling>,
 }
@@ -721,7 +721,7 @@ impl Filesystem for Adapter {
         let taken = self.dispatch.take(Operation::Statfs, request.unique().0);
         let (bytes, files) = self.musefs.usage();
         let block = u64::from(BLOCK_BYTES);
-        let free = self.space.free_bytes() / block;
+        let free = self.roots.seen().free_bytes / block;
         self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
             reply.statfs(
                 bytes.div_ceil(block) + free,

@@ -313,7 +313,7 @@ pub struct MountArgs {
     /// A label on every sample of metrics.prom; `mount`, the mountpoint, is there unless given
     #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_parser = metrics_label, help_heading = "Metrics")]
     pub metrics_label: Vec<(String, String)>,
-    /// A file, outside of the mount, that is kept equal to metrics.prom for node_exporter's textfile collector
+    /// A file, outside of the mount, that is kept equal to metrics.prom, for a collector of such files
     #[arg(
         long,
         value_name = "PATH",

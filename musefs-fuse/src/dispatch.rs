@@ -6,23 +6,28 @@
 //! A request is timed here, by the scope that is opened when it is taken and finished just before its answer leaves.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
+use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Scope};
 use parking_lot::Mutex;
 
-use crate::metrics::{EdgeMetrics, Operation, OperationScope, Way};
+use crate::metrics::{
+    EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told,
+};
 
 pub mod lane;
 pub mod pool;
+mod waiting;
 
 use lane::Lane;
+use musefs_core::phases;
 use pool::{Admission, After, Job, Pool, Subject};
+use waiting::Waiting;
 
 /// A reply that can be carried to another thread and must be given exactly once.
 pub trait OwnedReply: Send + 'static {
@@ -81,16 +86,9 @@ pub struct Dispatch {
     metrics: EdgeMetrics,
     pool: Arc<Pool>,
     lane: Arc<Lane>,
-    /// Requests that another thread is to answer, by the order in which they came.
-    waiting: Mutex<BTreeMap<u64, Waiting>>,
-    next_waiting: AtomicU64,
+    /// Requests that the pool is to answer.
+    waiting: Waiting<Arc<dyn Expire>>,
     backing_timeout: Duration,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    until: Instant,
-    request: Arc<dyn Expire>,
 }
 
 /// A waiting request, as the sweep sees it.
@@ -115,6 +113,8 @@ struct PendingState<R> {
     unanswered: Option<(Taken, R)>,
     /// What a thread is at work on.
     running: Option<Subject>,
+    /// Since when it waits for a thread, while none is at work on it.
+    queued_since: Instant,
     /// Another thread was started in place of the one that is stuck on this.
     replaced: bool,
 }
@@ -137,16 +137,26 @@ impl<R> Pending<R> {
     fn begin(&self, metrics: &EdgeMetrics, subject: Subject) -> bool {
         self.unpark(metrics);
         let mut state = self.state.lock();
-        if state.unanswered.is_some() {
+        let wanted_since = state.unanswered.is_some().then_some(state.queued_since);
+        if wanted_since.is_some() {
             state.running = Some(subject);
         }
-        state.unanswered.is_some()
+        drop(state);
+        if let Some(since) = wanted_since {
+            self.count_queue(metrics, since);
+        }
+        wanted_since.is_some()
+    }
+
+    fn count_queue(&self, metrics: &EdgeMetrics, since: Instant) {
+        metrics.add_phase(self.operation, OperationPhase::Queue, since.elapsed());
     }
 
     /// Ends a step that is not the last; whether the thread was replaced.
     fn pause(&self) -> bool {
         let mut state = self.state.lock();
         state.running = None;
+        state.queued_since = Instant::now();
         state.replaced
     }
 
@@ -169,11 +179,16 @@ impl<R> std::fmt::Debug for Pending<R> {
 
 impl<R: OwnedReply> Expire for Pending<R> {
     fn expire(&self, metrics: &EdgeMetrics) {
-        let unanswered = self.state.lock().unanswered.take();
-        let Some((taken, reply)) = unanswered else {
+        let mut state = self.state.lock();
+        let Some((taken, reply)) = state.unanswered.take() else {
             return;
         };
+        let queued_since = state.running.is_none().then_some(state.queued_since);
+        drop(state);
         self.unpark(metrics);
+        if let Some(since) = queued_since {
+            self.count_queue(metrics, since);
+        }
         metrics.counters.requests.increment(Way::TimedOut);
         answer_error(metrics, taken, reply, Errno::EIO);
     }
@@ -193,9 +208,13 @@ fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, er
 
 /// Counts an answer. Before the reply leaves: whoever saw the answer sees it counted.
 fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
-    taken
-        .scope
-        .finish(error.map_or(Completion::Ok, |error| Completion::Errno(error.code())));
+    let completion = error.map_or(Completion::Ok, |error| Completion::Errno(error.code()));
+    debug_assert!(
+        ErrorNumber::of(completion).is_none_or(|failure| is_told(taken.operation, failure)),
+        "{error:?} is not told of {:?}",
+        taken.operation
+    );
+    taken.scope.finish(completion);
     if taken.operation == Operation::Read {
         metrics.reads_inflight_changed(-1);
         if error.is_some() {
@@ -214,8 +233,7 @@ impl Dispatch {
             pool: Pool::start(config.workers, config.queue_len_max, PARKED_MAX)?,
             lane: Lane::start()?,
             metrics,
-            waiting: Mutex::default(),
-            next_waiting: AtomicU64::new(0),
+            waiting: Waiting::new(),
             backing_timeout: config.backing_timeout,
         }))
     }
@@ -280,6 +298,20 @@ impl Dispatch {
         }
     }
 
+    /// Answers a request on another thread than the event loop that took it.
+    fn give_elsewhere<R: OwnedReply, T>(
+        &self,
+        taken: Taken,
+        reply: R,
+        result: Result<T, Errno>,
+        give: impl FnOnce(R, T),
+    ) {
+        let (operation, begun) = (taken.operation, Instant::now());
+        self.give(taken, reply, result, give);
+        self.metrics
+            .add_phase(operation, OperationPhase::Reply, begun.elapsed());
+    }
+
     /// Has the pool do `work`, the first step of which is about `subject`, and give its result.
     pub fn hand_to_pool<R: OwnedReply, T>(
         self: &Arc<Self>,
@@ -292,23 +324,26 @@ impl Dispatch {
         T: 'static,
     {
         let (operation, ctx) = (taken.operation, taken.scope.ctx());
+        let handed_in = Instant::now();
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
                 unanswered: Some((taken, reply)),
                 running: None,
+                queued_since: handed_in,
                 replaced: false,
             }),
             operation,
             parked: AtomicBool::new(false),
         });
-        let number = self.await_answer(Arc::clone(&pending) as Arc<dyn Expire>);
+        let expires = Arc::clone(&pending) as Arc<dyn Expire>;
+        let ticket = self.waiting.add(operation, handed_in, expires);
         let answered = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
             move |result| {
-                dispatch.waiting.lock().remove(&number);
+                dispatch.waiting.remove(ticket);
                 let (unanswered, replaced) = pending.end();
                 if let Some((taken, reply)) = unanswered {
-                    dispatch.give(taken, reply, result, give);
+                    dispatch.give_elsewhere(taken, reply, result, give);
                 }
                 replaced
             }
@@ -324,7 +359,7 @@ impl Dispatch {
             }
             Admission::Refused => {
                 requests.increment(Way::Refused);
-                self.waiting.lock().remove(&number);
+                self.waiting.remove(ticket);
                 if let (Some((taken, reply)), _) = pending.end() {
                     answer_error(&self.metrics, taken, reply, Errno::EIO);
                 }
@@ -348,8 +383,9 @@ impl Dispatch {
                 return After::Done;
             }
             let entered = ctx.enter();
-            let step = dispatch.guard(work);
+            let (step, spent) = phases::clocked(|| dispatch.guard(work));
             drop(entered);
+            dispatch.metrics.add_work(pending.operation, spent);
             let result = match step {
                 Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
                 Ok(Step::Next(next, work)) => {
@@ -385,10 +421,13 @@ impl Dispatch {
         give: impl FnOnce(R, T) + Send + 'static,
     ) {
         let dispatch = Arc::clone(self);
+        let handed_in = Instant::now();
         let job = Box::new(move || {
+            let (metrics, operation) = (&dispatch.metrics, taken.operation);
+            metrics.add_phase(operation, OperationPhase::Queue, handed_in.elapsed());
             let result = dispatch.guard(work);
-            dispatch.metrics.counters.requests.increment(Way::Lane);
-            dispatch.give(taken, reply, result, give);
+            metrics.counters.requests.increment(Way::Lane);
+            dispatch.give_elsewhere(taken, reply, result, give);
         });
         if let Err(job) = self.lane.submit(job) {
             // Over the lane's bound the request is answered late rather than lost: nothing that the lane does waits.
@@ -396,34 +435,23 @@ impl Dispatch {
         }
     }
 
-    fn await_answer(&self, request: Arc<dyn Expire>) -> u64 {
-        let number = self.next_waiting.fetch_add(1, Relaxed);
-        let until = Instant::now() + self.backing_timeout;
-        self.waiting
-            .lock()
-            .insert(number, Waiting { until, request });
-        number
-    }
-
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
     /// on one is replaced.
     pub fn sweep(&self, now: Instant) {
-        let mut due = Vec::new();
-        {
-            let mut waiting = self.waiting.lock();
-            while let Some(oldest) = waiting.first_entry()
-                && oldest.get().until <= now
-            {
-                due.push(oldest.remove().request);
-            }
-        }
+        let overdue = self.waiting.take_overdue(now, self.backing_timeout);
         // All are answered before a new thread takes up one of them: which are overdue is a matter of `now` alone.
-        for request in &due {
+        for request in &overdue {
             request.expire(&self.metrics);
         }
-        for request in &due {
+        for request in &overdue {
             request.replace_stuck(&self.pool);
         }
+    }
+
+    /// How long the oldest `operation` that the pool has not answered yet has been under way at `now`; nothing when there is
+    /// none. Takes no lock.
+    pub fn oldest_inflight(&self, operation: Operation, now: Instant) -> Duration {
+        self.waiting.oldest(operation, now)
     }
 
     /// The lane, for work at intervals.
@@ -448,7 +476,8 @@ impl Dispatch {
     }
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -24,6 +24,9 @@ pub const SOURCE: &str = "metrics.prom";
 /// The family that says whether a mount is served.
 const UP: &str = "musefs_up";
 
+/// Longest file that is looked into for what was written last: far more than a mount writes.
+const REMEMBERED_BYTES_MAX: u64 = 16 << 20;
+
 /// Why a file could not be written, and what helps.
 #[derive(Debug, thiserror::Error)]
 pub enum TextfileError {
@@ -94,7 +97,7 @@ impl Textfile {
         Ok(())
     }
 
-    /// Whether node_exporter would read it: the collector takes only names that end in `.prom`.
+    /// Whether `node_exporter` would read it: the collector takes only names that end in `.prom`.
     pub fn is_collected(&self) -> bool {
         self.path.extension() == Some(OsStr::new("prom"))
     }
@@ -118,7 +121,9 @@ impl Textfile {
 
     /// The labels and descriptions of the mount that the file tells of now.
     pub fn remembered(&self) -> Option<Identity> {
-        Identity::of(&std::fs::read(&self.path).ok()?)
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        let is_ours = metadata.is_file() && metadata.len() <= REMEMBERED_BYTES_MAX;
+        Identity::of(&is_ours.then(|| std::fs::read(&self.path).ok())??)
     }
 
     /// A new, empty file beside it, which is gone again when it is dropped.

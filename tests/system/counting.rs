@@ -65,7 +65,7 @@ fn served_bytes_are_counted_exactly() {
 
 /// Opens of metrics texts are opens, too.
 fn scrapes(metrics: &crate::support::metrics::Metrics) -> u64 {
-    metrics.value("musefs_scrapes_total")
+    metrics.value("musefs_scrapes_total{transport=\"file\"}")
 }
 
 #[test]

@@ -54,6 +54,26 @@ fn every_path_of_a_mount_leads_to_its_metrics() {
 }
 
 #[test]
+fn a_mount_without_a_metrics_directory_tells_its_owner_all_the_same() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--metrics-dir", "off"]);
+    let scrapes = "musefs_scrapes_total{transport=\"control\"}";
+    let text = printed(mount.path(), &[]);
+    assert_eq!(Metrics::parse(text.as_bytes()).value("musefs_up"), 1);
+    let path = library.path().join("musefs.prom");
+    run(&mut textfile(mount.path(), &path)).done();
+    let told = run(metrics(["check"]).arg(mount.path())).done().text();
+    assert!(told.contains("no fault"), "{told}");
+    let found = eventually("three scrapes that are counted", || {
+        let text = printed(mount.path(), &["--name", "musefs_scrapes_total"]);
+        let found = Metrics::parse(text.as_bytes());
+        (found.value(scrapes) >= 3).then_some(found)
+    });
+    assert_eq!(found.value("musefs_scrapes_total{transport=\"file\"}"), 0);
+}
+
+#[test]
 fn families_are_chosen_by_name_in_each_format() {
     require_fuse!();
     let library = Library::of_one();
@@ -158,8 +178,7 @@ fn the_only_mount_is_found_and_several_are_listed() {
     let (one, other) = (Mount::new(&one), Mount::new(&other));
     // Whatever else is mounted here is taken away from the namespace, and from nobody else.
     let script = r#"
-        grep -o ' [^ ]* .* - fuse.musefs ' /proc/self/mountinfo | cut -d' ' -f4 >/dev/null
-        awk '$(NF-2) == "fuse.musefs" || / - fuse.musefs / {print $5}' /proc/self/mountinfo | while read -r point; do
+        awk '/ - fuse.musefs / {print $5}' /proc/self/mountinfo | while read -r point; do
             [ "$point" = "$1" ] || [ "$point" = "$2" ] || umount -l "$point"
         done
         if "$MUSEFS" metrics; then exit 9; fi
@@ -235,8 +254,7 @@ fn the_texts_of_a_mount_are_found_to_have_no_fault() {
     let told = check(mount.path());
     let names = mount.metrics().names().len();
     assert!(
-        told.contains(&format!("Prometheus text: "))
-            && told.contains(&format!(" {names} samples, no fault")),
+        told.contains("Prometheus text: ") && told.contains(&format!(" {names} samples, no fault")),
         "{told}"
     );
     for (name, format) in [
@@ -303,6 +321,61 @@ fn the_count_of_samples_is_that_of_another_parser() {
             "{told} {count}"
         );
     }
+}
+
+/// Tells of each file whether the Python client takes it.
+const TAKES: &str = r"
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+for path in sys.argv[1:]:
+    try:
+        list(parse(open(path).read()))
+        print('taken')
+    except ValueError as error:
+        print('refused:', error)
+";
+
+/// Each case of the checker's own tests, by other programs that read these formats: what they refuse has a fault.
+#[test]
+fn what_others_refuse_has_a_fault() {
+    require!(has_program("promtool"), "there is no promtool");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/exposition");
+    let kept = tempfile::tempdir().unwrap();
+    let (mut open, mut refused) = (Vec::new(), 0);
+    for case in std::fs::read_dir(cases).unwrap() {
+        let path = case.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (input, _) = text.split_once("---\n").unwrap();
+        let file = kept.path().join(path.file_name().unwrap());
+        std::fs::write(&file, input).unwrap();
+        let told = run(metrics(["check"]).arg(&file));
+        let has_fault = told.code == Some(1);
+        if told.text().contains(": OpenMetrics: ") {
+            open.push((file, has_fault));
+            continue;
+        }
+        let mut promtool = Command::new("promtool");
+        promtool.args(["check", "metrics"]);
+        promtool.stdin(Stdio::from(std::fs::File::open(&file).unwrap()));
+        let judged = run(&mut promtool);
+        // Other codes are advice on names.
+        if judged.code == Some(1) {
+            refused += 1;
+            assert!(has_fault, "{}: {judged:?}", file.display());
+        }
+    }
+    assert!(refused > 5, "promtool refuses {refused}");
+    let files = open.iter().map(|(file, _)| file);
+    let judged = python::script(TAKES, files).done().text();
+    assert_eq!(judged.lines().count(), open.len());
+    for ((file, has_fault), judged) in open.iter().zip(judged.lines()) {
+        assert!(
+            *has_fault || judged == "taken",
+            "{}: {judged}",
+            file.display()
+        );
+    }
+    assert!(judged.matches("refused").count() > 2, "{judged}");
 }
 
 fn textfile(mount: &Path, path: &Path) -> Command {
@@ -431,13 +504,13 @@ fn a_mount_writes_the_file_by_itself_and_says_at_its_end_that_it_is_gone() {
     assert_eq!(up.value(&label), 1);
     assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
     assert_eq!(up.names().len(), mount.metrics().names().len());
-    // Written again and again, and from memory: nobody has opened a file of the mount for it.
-    let renders = format!(
-        "musefs_renders_total{{mount=\"{}\"}}",
+    // Written again and again, from memory, and counted as what it is.
+    let scrapes = format!(
+        "musefs_scrapes_total{{mount=\"{}\",transport=\"textfile\"}}",
         mount.path().display()
     );
     eventually("a later text", || {
-        (metrics()?.value(&renders) > up.value(&renders)).then_some(())
+        (metrics()?.value(&scrapes) > up.value(&scrapes)).then_some(())
     });
     mount.stop();
     let down = Metrics::parse(&std::fs::read(&path).unwrap());

@@ -129,7 +129,7 @@ impl Driven {
         expected.ops("read", calls);
         expected.ops("release", 1);
         expected.way("lane", 1);
-        expected.add("musefs_scrapes_total", 1);
+        expected.add("musefs_scrapes_total{transport=\"file\"}", 1);
         expected.add("musefs_renders_total", 1);
         Metrics::parse(&text)
     }

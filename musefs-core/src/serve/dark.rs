@@ -98,6 +98,11 @@ impl DarkTracks {
 
     /// Whether no track is dark.
     pub(super) fn is_empty(&self) -> bool {
-        self.count.load(Relaxed) == 0
+        self.count() == 0
+    }
+
+    /// How many tracks are dark.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Relaxed) as u64
     }
 }

@@ -12,6 +12,7 @@ use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
 use crate::metrics::{ByteSource, DarkReason};
+use crate::phases::{self, Phase};
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
 #[derive(Debug, Default)]
@@ -337,6 +338,7 @@ impl Musefs {
         offset: u64,
         into: &mut [u8],
     ) -> Result<(), Error> {
+        let _phase = phases::enter(Phase::Store);
         let result = self.stores.take().blob(blob, offset, into);
         let count = self.troubles.store(result)?;
         if count < into.len() {

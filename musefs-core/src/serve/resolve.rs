@@ -15,6 +15,7 @@ use crate::formats;
 use crate::ids::TrackId;
 use crate::layout::{Layout, Segment};
 use crate::metrics::DarkReason;
+use crate::phases::{self, Phase};
 use crate::store::TrackDetail;
 use crate::tree::Inode;
 
@@ -121,6 +122,7 @@ impl Musefs {
 
     /// What the store holds of `track` and the layout of that, if `inode` stands for it or for what it was.
     fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<Found>, Error> {
+        let _phase = phases::enter(Phase::Store);
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
         let detail = self.troubles.store(store.track(track))?;
@@ -129,7 +131,10 @@ impl Musefs {
             return Ok(None);
         };
         let is_newer = current(&detail) > inode;
-        let layout = layout_of(self.config.mode, &detail);
+        let layout = {
+            let _phase = phases::enter(Phase::Layout);
+            layout_of(self.config.mode, &detail)
+        };
         let served = layout.len();
         let shown = detail.row.served_size;
         if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
@@ -151,6 +156,7 @@ impl Musefs {
 
     /// Waits until a tree newer than `generation` is published, or for so long that none is to come.
     fn await_refresh(&self, generation: u64) {
+        let _phase = phases::enter(Phase::Store);
         let deadline = Instant::now() + REFRESH_WAIT_MAX;
         self.turns.hurry();
         while self.generation.load(Relaxed) == generation && Instant::now() < deadline {

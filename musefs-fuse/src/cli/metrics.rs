@@ -1,5 +1,10 @@
 //! The flags of `musefs metrics`. None comes from the environment: each call says what it wants to see.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "what is said of a flag is read in a terminal, where backquotes are no markup"
+)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,7 +71,7 @@ pub struct PrintArgs {
     /// In which format [default: text, and for a file its own]
     #[arg(long, value_enum)]
     pub format: Option<FormatArg>,
-    /// Only the families whose name matches: * is any text, ? one character, [ab] one of these
+    /// Only the families whose name matches: * is any text, ? one character
     #[arg(long, value_name = "GLOB", value_parser = glob::Pattern::new)]
     pub name: Option<glob::Pattern>,
     /// Print again and again, until Ctrl-C; goes on when the mount was away and came back

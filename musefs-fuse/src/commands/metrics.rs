@@ -1,6 +1,7 @@
 //! `musefs metrics`: prints what a mount measures, checks such texts, copies them for a collector, and tells what there is.
 //!
-//! Everything is read through the files that any program could read; nothing here asks the mount by another way.
+//! Everything is read through the files that any program could read; only a mount without a metrics directory is asked at its
+//! control socket.
 
 use super::Failure;
 use crate::cli::{MetricsArgs, MetricsCommand};

@@ -176,7 +176,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         hear.try_recv().is_err(),
         "the released request was answered before"
     );
-    assert!(dispatch.waiting.lock().is_empty());
+    assert!(dispatch.waiting.is_empty());
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn work_that_waits_for_two_things_has_threads_of_one_at_a_time() {
     }
     assert!(hear.try_recv().is_err(), "no request is answered twice");
     assert_eq!(inflight(&engine), 0);
-    assert!(dispatch.waiting.lock().is_empty());
+    assert!(dispatch.waiting.is_empty());
     assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
 }
 

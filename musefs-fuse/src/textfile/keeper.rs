@@ -74,9 +74,10 @@ impl Keeping {
                 .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
         });
         if self.failed != failed {
-            match &failed {
-                Some(why) => tracing::warn!("{why}; trying again at every interval"),
-                None => tracing::info!("{} is written again", self.file.path.display()),
+            if let Some(why) = &failed {
+                tracing::warn!("{why}; trying again at every interval");
+            } else {
+                tracing::info!("{} is written again", self.file.path.display());
             }
         }
         self.failed = failed;

@@ -1,7 +1,7 @@
 //! What to do when a number is bad: one sentence or two for each family of the catalogue, in the order of the page that
 //! `musefs metrics list --markdown` prints.
 //!
-//! Every family has its line here and every line its family: a test compares the two.
+//! Every family has its line here: a test compares the two.
 
 /// Families that are looked at together.
 pub(super) struct Group {
@@ -46,7 +46,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_start_time_seconds",
-                "Changes: as above. Ask the journal of your system why.",
+                "Changes: the mount was made anew. Ask the journal of your system why.",
             ),
             (
                 "musefs_build_info",
@@ -83,11 +83,11 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_reads_inflight",
-                "Near `musefs_reads_inflight_max`: as above.",
+                "Near `musefs_reads_inflight_max`: a disk hangs, or `--reads-inflight-max` is too small.",
             ),
             (
                 "musefs_reads_inflight_max",
-                "Nothing to do: the bound of the number before, `--reads-inflight-max`.",
+                "Nothing to do: the bound is `--reads-inflight-max`.",
             ),
             (
                 "musefs_handles_open",
@@ -99,7 +99,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_dir_handles_max",
-                "Nothing to do: the bound of the number before, `--dir-handles-max`.",
+                "Nothing to do: the bound is `--dir-handles-max`.",
             ),
             (
                 "musefs_pool_workers",
@@ -109,10 +109,13 @@ pub(super) const GROUPS: &[Group] = &[
                 "musefs_pool_active",
                 "At `musefs_pool_workers` for long: all threads wait for disks. More `--workers`, or a faster disk.",
             ),
-            ("musefs_pool_queued", "Above 0 for long: as above."),
+            (
+                "musefs_pool_queued",
+                "Above 0 for long: all threads wait for disks. More `--workers`, or a faster disk.",
+            ),
             (
                 "musefs_fuse_waiting",
-                "Many for long while the numbers above are low: the machine is out of processor time.",
+                "Many for long while `musefs_reads_inflight` and `musefs_requests_parked` are 0: the machine is out of processor time.",
             ),
             (
                 "musefs_fuse_max_background",
@@ -161,7 +164,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_binary_tag_chunks_total",
-                "As above, of other items than pictures.",
+                "Growing fast: some program reads the items of all files, such as lyrics in odd places.",
             ),
             (
                 "musefs_readahead_hits_total",
@@ -194,7 +197,7 @@ pub(super) const GROUPS: &[Group] = &[
         families: &[
             (
                 "musefs_resolves_total",
-                "Growing as fast as opens: the header cache is too small, see below.",
+                "Growing as fast as opens of the same files: raise `--header-cache-mib`.",
             ),
             (
                 "musefs_resolve_seconds_total",
@@ -206,7 +209,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_cache_header_misses_total",
-                "As above. Each file misses once, so a crawl of everything misses everywhere.",
+                "Growing while the same files are opened again: raise `--header-cache-mib`. Each file misses once, so a crawl of everything misses everywhere.",
             ),
             (
                 "musefs_cache_header_evictions_total",
@@ -226,7 +229,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_cache_header_bytes_max",
-                "Nothing to do: the bound of the number before, `--header-cache-mib`.",
+                "Nothing to do: the bound is `--header-cache-mib`.",
             ),
             (
                 "musefs_cache_size_entries",
@@ -255,7 +258,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_backing_failures_total",
-                "Growing: players ask for dark tracks. As above.",
+                "Growing: players ask for tracks that cannot be served. `musefs revalidate` names the files.",
             ),
             ("musefs_tree_nodes", "Nothing to do: names in the mount."),
             (
@@ -280,10 +283,16 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_scan_opens_total",
-                "Nothing to do: scans are counted by the program that runs them, so that of a mount stays 0 until it reads a file again itself.",
+                "Nothing to do: `musefs scan` counts for itself, so a mount counts only files that it reads again of its own accord.",
             ),
-            ("musefs_scan_preads_total", "Nothing to do: as above."),
-            ("musefs_scan_bytes_total", "Nothing to do: as above."),
+            (
+                "musefs_scan_preads_total",
+                "Nothing to do: reads of files that the mount read again of its own accord.",
+            ),
+            (
+                "musefs_scan_bytes_total",
+                "Nothing to do: bytes of files that the mount read again of its own accord.",
+            ),
         ],
     },
     Group {
@@ -295,11 +304,11 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_refresh_polls_total",
-                "`failed` growing: the store cannot be read. Is it still there, and may the mount's user read it?",
+                "`failed` growing: the store cannot be read. Look whether it is still there, and whether the mount's user may read it.",
             ),
             (
                 "musefs_refresh_last_success_timestamp_seconds",
-                "Longer ago than a few `--poll-interval-ms`: edits are not seen. As above.",
+                "Longer ago than a few `--poll-interval-ms`: edits are not seen, because the store cannot be read.",
             ),
             (
                 "musefs_refresh_lag_seconds",
@@ -323,7 +332,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_refresh_rows_total",
-                "Far more than you edited: as above.",
+                "Far more than you edited: some program rewrites rows that stay as they are.",
             ),
             (
                 "musefs_refresh_nodes_total",
@@ -339,7 +348,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_invalidation_wait_seconds_total",
-                "Growing fast: as above.",
+                "Growing fast: a request hangs in what the kernel is to forget. See `musefs_oldest_inflight_seconds`.",
             ),
             (
                 "musefs_store_queries_total",
@@ -376,7 +385,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_process_max_fds",
-                "About 1,000: the hard limit is low. As above.",
+                "About 1,000: the hard limit is low. Raise it, in a unit of systemd with LimitNOFILE.",
             ),
             (
                 "musefs_process_threads",
@@ -390,7 +399,10 @@ pub(super) const GROUPS: &[Group] = &[
                 "musefs_alloc_resident_bytes",
                 "Far above the allocated bytes for long: memory is in pieces. Mounting again frees it.",
             ),
-            ("musefs_alloc_active_bytes", "As above."),
+            (
+                "musefs_alloc_active_bytes",
+                "Far above the allocated bytes for long: memory is in pieces. Mounting again frees it.",
+            ),
             (
                 "musefs_alloc_retained_bytes",
                 "Nothing to do: addresses that are kept and cost no memory.",

@@ -10,6 +10,9 @@ use super::source::{Source, read, whole};
 use crate::cli::{CheckArgs, EXIT_DONE, EXIT_FAILED, TextFormatArg};
 use crate::commands::Failure;
 
+/// The text of a mount that is checked.
+const TEXT: &str = "metrics";
+
 /// Tells what is wrong, or that nothing is; the exit code.
 ///
 /// # Errors
@@ -19,11 +22,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
         let text = whole(io::stdin().lock()).context("cannot read standard input")?;
         ("-".to_owned(), text)
     } else {
-        let path = match Source::of(&args.source)? {
-            Source::Mount(directory) => directory.join("metrics"),
-            Source::File(_) => args.source.clone(),
-        };
-        (path.display().to_string(), read(&path)?)
+        match Source::of(&args.source)? {
+            Source::Mount(mount) => (mount.called(TEXT), mount.text(TEXT)?),
+            Source::File(path) => (args.source.display().to_string(), read(&path)?),
+        }
     };
     let format = match args.format {
         Some(TextFormatArg::Text) => Format::Text,

@@ -13,6 +13,12 @@ use super::exposition::{Format, Line, PADDING, parse};
 #[derive(Clone, Copy, Debug)]
 pub struct Filter<'a>(pub Option<&'a Pattern>);
 
+/// Of a family in JSON, what tells whether it is wanted.
+#[derive(Deserialize)]
+struct Named<'a> {
+    name: &'a str,
+}
+
 /// What the names of samples have behind the name of their family.
 const ENDINGS: [&str; 9] = [
     "", "_total", "_bucket", "_sum", "_count", "_created", "_info", "_gsum", "_gcount",
@@ -72,10 +78,6 @@ impl Filter<'_> {
         let text = std::str::from_utf8(text).context("not UTF-8")?.trim_end();
         if self.0.is_none() {
             return Ok(format!("{text}\n"));
-        }
-        #[derive(Deserialize)]
-        struct Named<'a> {
-            name: &'a str,
         }
         let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(text)?;
         let families = members

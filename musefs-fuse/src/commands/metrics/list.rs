@@ -142,7 +142,8 @@ fn markdown(families: &[&'static Family]) -> String {
                 cell(family.help),
                 cell(advice)
             );
-            for label in family.labels {
+            // A label with one value tells of the program that prints this, not of the page's reader's.
+            for label in family.labels.iter().filter(|label| label.values.len() > 1) {
                 let known = labels.entry(label.name).or_default();
                 for value in label.values {
                     if !known.contains(value) {
@@ -173,7 +174,7 @@ left out. Seconds and bytes are plain numbers, never thousands of them. Names, t
 const LABELS: &str = "
 ## Labels
 
-Each label has a closed list of values; not every family with the label has all of them.
+Each label has a closed list of values, but for those of `musefs_build_info`; not every family with the label has all of them.
 
 | label | values |
 |---|---|

@@ -11,8 +11,8 @@ use signal_hook::iterator::Signals;
 
 use super::exposition::{Format, looks_like};
 use super::filter::{Filter, families};
-use super::source::{Source, read};
-use crate::cli::{EXIT_DONE, FormatArg, PrintArgs};
+use super::source::{Mounted, Source, read};
+use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, FormatArg, PrintArgs};
 use crate::commands::Failure;
 
 /// Home, then all that follows cleared: the terminal shows one text at a time.
@@ -55,15 +55,18 @@ pub(super) fn run(args: &PrintArgs) -> Result<u8, Failure> {
     }
 }
 
-/// Told of every signal that asks the program to end.
+/// Told of the first signal that asks the program to end. The second ends it, whatever it is waiting for.
 pub(super) fn watch_signals() -> io::Result<Receiver<()>> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (ask, asked) = mpsc::channel();
     std::thread::Builder::new()
         .name("musefs-signal".into())
         .spawn(move || {
+            let mut signals = signals.forever();
             // Who no longer listens is at its end.
-            while signals.forever().next().is_some() && ask.send(()).is_ok() {}
+            if signals.next().is_some() && ask.send(()).is_ok() && signals.next().is_some() {
+                std::process::exit(EXIT_INTERRUPTED.into());
+            }
         })?;
     Ok(asked)
 }
@@ -91,30 +94,33 @@ fn look(args: &PrintArgs) -> Result<String> {
     let filter = Filter(args.name.as_ref());
     match source {
         Source::File(path) => of_file(&path, args.format, filter),
-        Source::Mount(directory) => {
-            of_mount(&directory, args.format.unwrap_or(FormatArg::Text), filter)
-        }
+        Source::Mount(mount) => of_mount(&mount, args.format.unwrap_or(FormatArg::Text), filter),
     }
 }
 
-fn of_mount(directory: &Path, format: FormatArg, filter: Filter<'_>) -> Result<String> {
-    let path = directory.join(match format {
+fn of_mount(mount: &Mounted, format: FormatArg, filter: Filter<'_>) -> Result<String> {
+    let name = match format {
         FormatArg::Text => "metrics",
         FormatArg::Om => "metrics.om",
         FormatArg::Json => "metrics.json",
         FormatArg::Env => "metrics.env",
-    });
-    let text = read(&path)?;
+    };
+    let text = mount.text(name)?;
     let kept = match format {
         FormatArg::Text => filter.text(&text, Format::Text),
         FormatArg::Om => filter.text(&text, Format::Open),
         FormatArg::Json => filter.json(&text),
         FormatArg::Env => {
-            let names = read(&directory.join("metrics"))?;
+            let names = mount.text("metrics")?;
             filter.env(&text, &families(&String::from_utf8_lossy(&names)))
         }
     };
-    kept.with_context(|| format!("{} is not what a mount of this version has", path.display()))
+    kept.with_context(|| {
+        format!(
+            "{} is not what a mount of this version has",
+            mount.called(name)
+        )
+    })
 }
 
 fn of_file(path: &Path, format: Option<FormatArg>, filter: Filter<'_>) -> Result<String> {

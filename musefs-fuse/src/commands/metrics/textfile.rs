@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use super::print::{waits, watch_signals};
-use super::source::{Source, read};
+use super::source::Source;
 use crate::cli::{EXIT_DONE, EXIT_FAILED, TextfileArgs};
 use crate::commands::{Failure, owners};
 use crate::textfile::{Identity, SOURCE, Textfile, TextfileError};
@@ -143,11 +143,11 @@ impl Copier {
 /// # Errors
 /// When it is away.
 fn text_of(mount: &Path) -> Result<(Vec<u8>, Identity)> {
-    let Source::Mount(directory) = Source::of(mount)? else {
+    let Source::Mount(mount) = Source::of(mount)? else {
         bail!("{} is a file: name the mount", mount.display());
     };
-    let path = directory.join(SOURCE);
-    let text = read(&path)?;
-    let identity = Identity::of(&text).ok_or_else(|| anyhow!("{} is not whole", path.display()))?;
+    let text = mount.text(SOURCE)?;
+    let identity =
+        Identity::of(&text).ok_or_else(|| anyhow!("{} is not whole", mount.called(SOURCE)))?;
     Ok((text, identity))
 }

@@ -132,7 +132,7 @@ impl<'a> Family<'a> {
         let mut faults = Vec::new();
         let counts = matches!(ending, "_total" | "_bucket" | "_count" | "_gcount")
             || self.kind == Kind::Counter && format == Format::Text;
-        if counts && !(sample.value >= 0.0) {
+        if counts && (sample.value < 0.0 || sample.value.is_nan()) {
             faults.push(format!(
                 "{} is {}: what is counted is never below 0",
                 shown(sample, None),
@@ -255,7 +255,7 @@ impl Histogram {
             Some(_) => {}
             None => faults.push((self.first, format!("{shown} has no count"))),
         }
-        if !self.has_sum && !(kind == Kind::GaugeHistogram && format == Format::Open) {
+        if !(self.has_sum || kind == Kind::GaugeHistogram && format == Format::Open) {
             faults.push((self.first, format!("{shown} has no sum")));
         }
     }

@@ -39,13 +39,16 @@ pub enum Line<'a> {
     Sample(Sample<'a>),
 }
 
+/// Names and plain values.
+type Labels<'a> = Vec<(&'a str, String)>;
+
 /// A line with a value.
 #[derive(Debug, PartialEq)]
 pub struct Sample<'a> {
     /// The name of the metric, with the ending that its type gives it.
     pub name: &'a str,
-    /// Names and plain values, in the order of the line.
-    pub labels: Vec<(&'a str, String)>,
+    /// In the order of the line.
+    pub labels: Labels<'a>,
     /// The value.
     pub value: f64,
     /// As it is written.
@@ -78,7 +81,7 @@ pub fn parse(text: &str, format: Format) -> Result<Line<'_>, String> {
         );
     }
     match format {
-        Format::Text => parse_text(text.trim_matches(is_blank)),
+        Format::Text => parse_text(text.trim_start_matches(is_blank)),
         Format::Open => parse_open(text),
     }
 }
@@ -91,6 +94,9 @@ fn parse_text(text: &str) -> Result<Line<'_>, String> {
     let Some(comment) = text.strip_prefix('#') else {
         return if text.is_empty() {
             Ok(Line::Remark)
+        } else if text.ends_with(is_blank) {
+            // The parser of node_exporter looks for a time there.
+            Err("a blank ends the line".into())
         } else {
             sample(text, Format::Text)
         };
@@ -107,7 +113,10 @@ fn parse_text(text: &str) -> Result<Line<'_>, String> {
             check_escapes(rest, "\\n", "help")?;
             Ok(Line::Help(metric_name(name)?))
         }
-        "TYPE" => Ok(Line::Type(metric_name(name)?, rest)),
+        "TYPE" => Ok(Line::Type(
+            metric_name(name)?,
+            rest.trim_end_matches(is_blank),
+        )),
         _ => Ok(Line::Remark),
     }
 }
@@ -185,7 +194,7 @@ fn sample(text: &str, format: Format) -> Result<Line<'_>, String> {
             return Err("a blank between the name and its labels".into());
         }
         Some(inside) => labels(inside, format)?,
-        None => (Vec::new(), rest),
+        None => (Labels::new(), rest),
     };
     let (blanks_before, mut values) = blanks(rest);
     let mut has_exemplar = false;
@@ -274,12 +283,12 @@ fn check_exemplar(text: &str) -> Result<(), String> {
 }
 
 /// Labels up to the closing brace, and what stands behind that.
-fn labels(mut rest: &str, format: Format) -> Result<(Vec<(&str, String)>, &str), String> {
+fn labels(mut rest: &str, format: Format) -> Result<(Labels<'_>, &str), String> {
     let skip = |text| match format {
         Format::Text => blanks(text).1,
         Format::Open => text,
     };
-    let mut labels: Vec<(&str, String)> = Vec::new();
+    let mut labels = Labels::new();
     loop {
         rest = skip(rest);
         // Behind a comma a brace is one too early, but the older format lets it pass.

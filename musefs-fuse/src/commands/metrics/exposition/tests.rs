@@ -1,6 +1,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Findings as the cases have them.
@@ -114,4 +116,22 @@ fn what_the_engine_writes_has_no_fault() {
     assert_eq!(report.faults, []);
     assert_eq!(report.families, 2);
     assert_eq!(looks_like(&text), Format::Text);
+}
+
+proptest! {
+    /// Whatever is on its lines, a text is read to its end, and only a whole one has no fault.
+    #[test]
+    fn any_text_is_read_to_its_end(
+        lines in proptest::collection::vec("[a{}=\"\\\\, #_:0-9.é\t\u{0}]{0,12}|# (HELP|TYPE|UNIT) [ab_]{0,4} [a-z\\\\]{0,9}", 0..12),
+        open: bool,
+    ) {
+        let format = if open { Format::Open } else { Format::Text };
+        let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        let report = check(text.as_bytes(), format);
+        prop_assert!(!report.faults.is_empty(), "there is no end mark");
+        for fault in &report.faults {
+            prop_assert!((1..=lines.len().max(1)).contains(&fault.line));
+        }
+        looks_like(&text);
+    }
 }
