@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
@@ -282,21 +282,20 @@ impl Adapter {
                 Ok(Attempt::WouldBlock) => {
                     let read = PooledRead {
                         musefs: Arc::clone(&self.musefs),
-                        handle,
+                        handle: Arc::clone(&handle),
                         file: inode.0,
                         offset,
                         len: len.into(),
                         buffer: std::mem::take(buffer),
                     };
-                    self.dispatch.hand_to_pool(
-                        taken,
-                        read.subject(),
-                        reply,
-                        move || read.step(),
-                        |reply: ReplyData, read| {
-                            reply.data(read.filled());
-                        },
-                    );
+                    let (asked, musefs) = (Instant::now(), Arc::clone(&self.musefs));
+                    let give = move |reply: ReplyData, read: ReadBuffer| {
+                        musefs.note_read(&handle, &read, asked.elapsed());
+                        reply.data(read.filled());
+                    };
+                    let (subject, work) = (read.subject(), move || read.step());
+                    self.dispatch
+                        .hand_to_pool(taken, subject, reply, work, give);
                 }
                 Err(error) => self
                     .dispatch

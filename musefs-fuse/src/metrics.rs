@@ -73,7 +73,7 @@ pub enum Invalidation {
 pub struct EdgeCounters {
     /// Requests of the kernel, by the way they went: each is counted in one of inline, pooled, lane and refused. Beside that,
     /// those are counted that waited beyond the bound of the pool's queue (parked), were answered in place of a thread that
-    /// was stuck (timed_out), or had a handler that panicked.
+    /// was stuck (timed out), or had a handler that panicked.
     pub(crate) requests: Counters<Way>,
     /// Time of operations that left the event loop, by phase: waiting for a thread, reading the store or waiting for it,
     /// computing in memory, opening and reading backing files, giving the answer. An operation that its event loop answered

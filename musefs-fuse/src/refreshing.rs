@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_panics_or_ends_by_itself_is_noted_and_one_that_was_asked_is_not() {
-        let ways: [(fn(&Stop), bool); 4] = [
+        type Way = fn(&Stop);
+        let ways: [(Way, bool); 4] = [
             (|_| panic!("on purpose"), true),
             (|_| {}, true),
             (Stop::ask, false),

@@ -98,10 +98,16 @@ fn node_exporter_collects_three_mounts_from_one_directory_of_links() {
     for mount in &mounts {
         assert_eq!(series(&text, mount.path()), own_series(mount));
     }
-    // Nothing is left of a mount that is gone, and the others are collected as before.
+    // Nothing is left of a mount that is gone, and the others are collected as before. The link to nowhere is an error
+    // until it is gone, too.
     let [one, two, three] = mounts;
     let gone = two.path().to_path_buf();
     two.stop();
+    let text = exporter.get("/metrics").unwrap();
+    assert_eq!(value(&text, "node_textfile_scrape_error"), Some("1"));
+    for mount in [&one, &three] {
+        assert_eq!(series(&text, mount.path()), own_series(mount));
+    }
     std::fs::remove_file(directory.path().join("two.prom")).unwrap();
     let text = collected(&exporter);
     assert!(series(&text, &gone).is_empty());

@@ -43,6 +43,7 @@ mod store_errors;
 mod stuck_backing;
 mod system_errors;
 mod tag;
+mod textfile;
 mod truth;
 mod usage;
 mod wedge;

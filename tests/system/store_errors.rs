@@ -127,10 +127,7 @@ fn a_store_that_was_cut_off() {
         .store()
         .execute_batch("PRAGMA journal_mode = DELETE")
         .unwrap();
-    let file = std::fs::File::options()
-        .write(true)
-        .open(library.db())
-        .unwrap();
+    let file = File::options().write(true).open(library.db()).unwrap();
     file.set_len(8192).unwrap();
     drop(file);
     let path = library.db();

@@ -4,6 +4,7 @@
 //! from there.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
@@ -11,7 +12,7 @@ use super::steps::{Step, WaitsFor};
 use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
-use crate::metrics::{ByteSource, DarkReason};
+use crate::metrics::{BackingFailure, ByteSource, ServedBytes, nanoseconds};
 use crate::phases::{self, Phase};
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
@@ -188,7 +189,7 @@ impl Musefs {
                 }
             }
         }
-        Attempt::Done(self.finish(handle, buffer))
+        Attempt::Done(self.finish(handle, offset, buffer))
     }
 
     /// What the rest of a read may have to wait for first: that which comes after what `buffer` holds of it.
@@ -266,7 +267,7 @@ impl Musefs {
             // The backing file is still to be looked at.
             return Ok(Step::Next(device));
         }
-        self.finish(handle, buffer)?;
+        self.finish(handle, offset, buffer)?;
         Ok(Step::Done(()))
     }
 
@@ -356,7 +357,7 @@ impl Musefs {
         self.dark.darken(
             resolved.track,
             &resolved.path,
-            DarkReason::Changed,
+            BackingFailure::Changed,
             &"it has become shorter",
         );
         Error::Changed {
@@ -365,19 +366,39 @@ impl Musefs {
     }
 
     /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
-    fn finish(&self, handle: &Handle, buffer: &ReadBuffer) -> Result<(), Error> {
+    fn finish(&self, handle: &Handle, offset: u64, buffer: &ReadBuffer) -> Result<(), Error> {
         if buffer.holds_backing_bytes()
             && let Err(error) = self.check_stamp(&handle.file, &handle.resolved)
         {
             self.cache.remove(handle.inode);
             return Err(error);
         }
-        for (source, &bytes) in ByteSource::ALL.iter().zip(&buffer.from) {
+        let format = handle.resolved.format;
+        for (source, &bytes) in ByteSource::ALL.into_iter().zip(&buffer.from) {
             if bytes > 0 {
-                self.metrics.read_bytes.add(*source, bytes);
+                let served = ServedBytes { source, format };
+                self.metrics.read_bytes.add(served, bytes);
             }
         }
+        let len = buffer.filled as u64;
+        let header_len = handle.resolved.header_len;
+        let pattern = handle.position.note(offset, len, header_len);
+        self.metrics.reads.increment(pattern);
+        self.metrics.read_size.record(len);
         Ok(())
+    }
+
+    /// Notes that a read which had to wait is answered with `buffer`, `elapsed` after it was asked for. What that took longer
+    /// than the sound in it lasts, a player had to do without.
+    pub fn note_read(&self, handle: &Handle, buffer: &ReadBuffer, elapsed: Duration) {
+        let [_, _, readahead, backing] = buffer.from;
+        let sound_bytes = readahead + backing;
+        if let Some(bitrate_bps) = handle.resolved.bitrate_bps.filter(|_| sound_bytes > 0) {
+            let lasts_ns = u128::from(sound_bytes) * 8_000_000_000 / u128::from(bitrate_bps.get());
+            let lasts_ns = u64::try_from(lasts_ns).unwrap_or(u64::MAX);
+            let starved_ns = nanoseconds(elapsed).saturating_sub(lasts_ns);
+            self.metrics.starved.add(starved_ns);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! file's metadata read into memory. May wait for the store and for the backing file.
 
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use super::backing::{self, Opened};
 use super::cache::Resolved;
+use super::pattern::header_len;
 use super::steps::WaitsFor;
 use super::{Error, Mode, Musefs, inode_of, mtime_of};
 use crate::formats;
 use crate::ids::TrackId;
 use crate::layout::{Layout, Segment};
-use crate::metrics::DarkReason;
+use crate::metrics::{BackingFailure, ResolveCause, nanoseconds};
 use crate::phases::{self, Phase};
-use crate::store::TrackDetail;
+use crate::store::{TrackDetail, TrackRow};
 use crate::tree::Inode;
 
 /// Backing ranges up to this size are read into memory when a file is resolved, so that a read of its head is not
@@ -44,6 +46,20 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
     }
 }
 
+/// Bits of the backing file that one second of its sound takes, as far as anybody knows.
+fn bitrate_bps(row: &TrackRow) -> Option<NonZeroU64> {
+    let known = row.properties.bitrate_bps.map(u64::from);
+    let average = || {
+        let duration_ms = row.properties.duration_ms?;
+        let bits_per_ms = u128::from(row.stamp.size) * 8_000;
+        let average = bits_per_ms.checked_div(duration_ms.into())?;
+        u64::try_from(average).ok()
+    };
+    known
+        .and_then(NonZeroU64::new)
+        .or_else(|| NonZeroU64::new(average()?))
+}
+
 /// What the store holds of a track.
 struct Found {
     detail: TrackDetail,
@@ -60,11 +76,43 @@ pub(super) struct Located {
     path: PathBuf,
     /// What opening and reading the backing file may have to wait for.
     pub waits_for: WaitsFor,
+    cause: ResolveCause,
+    /// What finding it took.
+    spent: Duration,
 }
 
 impl Musefs {
     /// Finds in the store what `inode` is, which stands for `track`. Touches no backing file.
     pub(super) fn locate(&self, inode: Inode, track: TrackId) -> Result<Located, Error> {
+        let started = Instant::now();
+        let mut cause = if self.tree.load().find(inode).is_some() {
+            ResolveCause::Open
+        } else {
+            ResolveCause::Newer
+        };
+        let located = self.locate_for(inode, track, &mut cause);
+        let spent = started.elapsed();
+        if located.is_err() {
+            self.note_resolve(cause, spent);
+        }
+        Ok(Located {
+            cause,
+            spent,
+            ..located?
+        })
+    }
+
+    fn note_resolve(&self, cause: ResolveCause, spent: Duration) {
+        self.metrics.resolves.increment(cause);
+        self.metrics.resolve.add(cause, nanoseconds(spent));
+    }
+
+    fn locate_for(
+        &self,
+        inode: Inode,
+        track: TrackId,
+        cause: &mut ResolveCause,
+    ) -> Result<Located, Error> {
         let generation = self.generation.load(Relaxed);
         let Some(Found {
             detail,
@@ -80,6 +128,7 @@ impl Musefs {
             return Err(Error::Stale);
         };
         if is_newer {
+            *cause = ResolveCause::Newer;
             self.turns.hurry();
         }
         let roots = self.roots.load();
@@ -91,11 +140,20 @@ impl Musefs {
             layout,
             is_newer,
             path,
+            cause: *cause,
+            spent: Duration::ZERO,
         })
     }
 
     /// Opens the backing file of what was located, and reads what is small of its metadata. Asks nothing of the store.
     pub(super) fn resolve(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+        let started = Instant::now();
+        let resolved = self.open_located(located);
+        self.note_resolve(located.cause, located.spent + started.elapsed());
+        resolved
+    }
+
+    fn open_located(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
         let Located { detail, path, .. } = located;
         let (track, stamp) = (detail.row.id, detail.row.stamp);
         let opened = backing::open(path, &self.metrics)
@@ -108,6 +166,9 @@ impl Musefs {
             .map_err(|source| self.backing_error(track, path, source))?;
         let resolved = Resolved {
             track,
+            header_len: header_len(&layout),
+            format: detail.row.format,
+            bitrate_bps: bitrate_bps(&detail.row),
             layout,
             path: path.clone(),
             mtime_ns: mtime_of(&detail.row),
@@ -239,7 +300,7 @@ impl Musefs {
         self.dark.darken(
             resolved.track,
             &resolved.path,
-            DarkReason::Changed,
+            BackingFailure::Changed,
             &"its size, time or inode is not what the scan saw",
         );
         Err(Error::Changed {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
-use musefs_core::metrics::Metrics;
+use musefs_core::metrics::CoreMetrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
-use musefs_telemetry::{Engine, Family, MetricSet as _};
+use musefs_telemetry::{Engine, Family};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -56,21 +56,21 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
     let textfile = options::textfile(args, &mountpoint)?;
-    let mut refresher = Refresher::open(&args.db, tree_config)?;
-    let roots = refresher.roots()?;
-    mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
-    permitted::check(args)?;
     let Declared {
         engine,
         metrics,
         edge,
         gauges,
     } = Declared::new()?;
+    let mut refresher = Refresher::open(&args.db, tree_config, &metrics)?;
+    let roots = refresher.roots()?;
+    mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
+    permitted::check(args)?;
     let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
 
     let (workers, event_loops) = thread_counts(args);
-    let connections = open_connections(&args.db, STORE_CONNECTIONS)?;
+    let connections = open_connections(&args.db, STORE_CONNECTIONS, &metrics)?;
     let musefs = Arc::new(Musefs::new(
         options::serve_config(args, STORE_CONNECTIONS),
         engine.clone(),
@@ -157,7 +157,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
 /// What the mount counts, all of it: the catalogue does not change after this.
 struct Declared {
     engine: Engine,
-    metrics: Metrics,
+    metrics: CoreMetrics,
     edge: EdgeMetrics,
     gauges: Gauges,
 }
@@ -166,7 +166,7 @@ impl Declared {
     fn new() -> anyhow::Result<Self> {
         let engine = Engine::new();
         Ok(Self {
-            metrics: Metrics::declare(&engine).context("a metric of the core")?,
+            metrics: CoreMetrics::declare(&engine).context("a metric of the core")?,
             edge: EdgeMetrics::declare(&engine).context("a metric of the edge")?,
             gauges: Gauges::declare(&engine).context("a gauge of the mount")?,
             engine,

@@ -197,7 +197,7 @@ pub(super) const GROUPS: &[Group] = &[
         families: &[
             (
                 "musefs_resolves_total",
-                "Growing as fast as opens of the same files: raise `--header-cache-mib`.",
+                "`open` growing while the same files are opened again: raise `--header-cache-mib`.",
             ),
             (
                 "musefs_resolve_seconds_total",
@@ -217,7 +217,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_cache_header_stale_total",
-                "Growing without edits: files of the library change while they are served.",
+                "Growing: files of the library change while they are served. Scan when whatever changes them is done.",
             ),
             (
                 "musefs_cache_header_entries",
@@ -254,7 +254,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_tracks_dark",
-                "Above 0: `missing` and `unreadable` may be a disk that is away, `changed` wants a scan. `musefs revalidate` names the files.",
+                "Above 0: `missing` and `unreadable` may be a disk that is away, `changed` wants a scan, `unparsable` is served as it is. `musefs revalidate` names the files.",
             ),
             (
                 "musefs_backing_failures_total",
@@ -275,7 +275,7 @@ pub(super) const GROUPS: &[Group] = &[
             ),
             (
                 "musefs_last_scan_files",
-                "`failed` or `missing` above 0: `musefs status` tells more.",
+                "`missing` above 0: files are gone, or a disk was away. `musefs revalidate` names them.",
             ),
             (
                 "musefs_last_scan_failures",
