@@ -137,8 +137,10 @@ fn without_descriptors_further_files_do_not_open_and_the_rest_goes_on() {
     for _ in 0..3 {
         assert_eq!(errno(&File::open(&path)), libc::ENFILE);
     }
-    let told = |what: &str| mount.log().matches(what).count();
-    assert_eq!(told("ulimit -n"), 1, "{}", mount.log());
+    eventually("it is told", || {
+        mount.log().contains("ulimit -n").then_some(())
+    });
+    assert_eq!(mount.log().matches("ulimit -n").count(), 1);
     open.clear();
     eventually("descriptors are free again", || {
         (errno(&std::fs::read(&path)) == 0).then_some(())
