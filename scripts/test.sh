@@ -117,7 +117,7 @@ core_knows_no_kernel
 heading "Lints"
 cargo clippy --locked --all-targets -- -D warnings
 
-heading "Without jemalloc"
+heading "Without jemalloc and telemetry"
 cargo check --locked --package musefs-fuse --no-default-features
 
 heading "Documentation"
