@@ -98,6 +98,8 @@ pub struct Metrics {
     pub(crate) refresh_rows: Counter,
     /// Names in the directories that refreshes have made anew.
     pub(crate) refresh_nodes: Counter,
+    /// Polls that had to rebuild everything because the store was replaced.
+    pub(crate) refresh_gap_fallbacks: Counter,
     /// Open file handles.
     pub(crate) handles_open: UpDownCounter,
     /// Bytes answered to reads, by where they came from.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
-use crate::metrics::{Metrics, family};
+use crate::metrics::Metrics;
 use crate::refresh::BuildReport;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
@@ -165,7 +165,6 @@ pub struct Musefs {
     inode_paths: AtomicU64,
     turns: Arc<Stop>,
     generation: AtomicU64,
-    gap_fallbacks: AtomicU64,
     needs_rebuild: AtomicBool,
 }
 
@@ -192,7 +191,6 @@ impl Musefs {
             inode_paths: AtomicU64::new(published.inode_paths),
             turns: Arc::default(),
             generation: AtomicU64::new(0),
-            gap_fallbacks: AtomicU64::new(0),
             needs_rebuild: AtomicBool::new(false),
             config,
             engine,
@@ -484,29 +482,39 @@ impl Musefs {
 
     /// The state of the core at this moment. Takes no lock that serving takes.
     pub fn telemetry(&self) -> CoreTelemetry {
-        self.telemetry_of(&self.engine.snapshot())
-    }
-
-    /// The same, with its counters out of a snapshot that was taken already.
-    pub fn telemetry_of(&self, counted: &musefs_telemetry::Snapshot) -> CoreTelemetry {
         let tree = self.tree.load();
-        let of = |family| counted.value(family, 0).unwrap_or(0);
         CoreTelemetry {
-            handles_open: of(const { family("musefs_handles_open") }),
+            handles_open: self.metrics.handles_open.value(),
             cache_header_entries: self.cache.entry_count(),
             cache_header_bytes: self.cache.inline_bytes(),
             cache_header_bytes_max: self.cache.bytes_max(),
-            cache_header_hits: of(const { family("musefs_cache_header_hits_total") }),
-            cache_header_misses: of(const { family("musefs_cache_header_misses_total") }),
+            cache_header_hits: self.metrics.cache_header_hits.value(),
+            cache_header_misses: self.metrics.cache_header_misses.value(),
             cache_size_entries: tree.file_count() as u64,
             readahead_budget_bytes: self.readahead.bytes_max(),
             readahead_charged_bytes: self.readahead.charged(),
             tree_nodes: tree.node_count() as u64,
             inode_paths: self.inode_paths.load(Relaxed),
             refresh_generation: self.generation.load(Relaxed),
-            refresh_gap_fallbacks: self.gap_fallbacks.load(Relaxed),
+            refresh_gap_fallbacks: self.metrics.refresh_gap_fallbacks.value(),
             refresh_needs_rebuild: self.needs_rebuild.load(Relaxed),
         }
+    }
+
+    /// The directories that the library's files lie in, in the order of their numbers in the store.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        let roots = self.roots.load();
+        let mut roots: Vec<_> = roots.iter().collect();
+        roots.sort_unstable_by_key(|(id, _)| id.0);
+        roots.into_iter().map(|(_, path)| path.clone()).collect()
+    }
+
+    /// Backing reads of each thread: calls, and bytes that they returned. The first two rows sum up the threads that ended and
+    /// those that could not count by themselves.
+    pub fn reads_by_thread(&self) -> Vec<[u64; 2]> {
+        let calls = self.metrics.backing_preads.per_shard();
+        let bytes = self.metrics.backing_pread_bytes.per_shard();
+        calls.into_iter().zip(bytes).map(Into::into).collect()
     }
 
     /// Open directory snapshots, and the bound on them.
@@ -578,7 +586,7 @@ impl Musefs {
     }
 
     pub(crate) fn note_gap(&self) {
-        self.gap_fallbacks.fetch_add(1, Relaxed);
+        self.metrics.refresh_gap_fallbacks.increment();
     }
 
     pub(crate) fn publish_roots(&self, roots: HashMap<RootId, PathBuf>) {

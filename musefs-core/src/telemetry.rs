@@ -7,7 +7,7 @@ use crate::metrics::Snapshot;
 
 mod render;
 
-pub use render::{Served, render_prometheus, render_served};
+pub use render::{READ_ERRORS, READS_INFLIGHT, StateGauges, render_prometheus, render_served};
 
 /// What the filesystem core holds and does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

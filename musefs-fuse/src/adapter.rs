@@ -20,7 +20,7 @@ use crate::dispatch::{Dispatch, OwnedReply, Taken};
 use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::Operation;
-use crate::metrics_files::{MetricsFiles, Snapshot, Target};
+use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
 use crate::space::FreeSpace;
 
 /// What the mount shows of every file and directory, whoever owns the backing files.
@@ -36,6 +36,8 @@ pub struct Appearance {
     pub dir_mode: u16,
     /// How long the kernel may answer for names and attributes itself.
     pub ttl: Duration,
+    /// Whether the kernel may keep bytes of files.
+    pub keeps_bytes: bool,
 }
 
 impl Appearance {
@@ -65,26 +67,12 @@ impl Appearance {
             flags: 0,
         }
     }
-
-    fn text_attr(&self, index: usize, snapshot: &Snapshot) -> FileAttr {
-        let size = snapshot.text(index).len() as u64;
-        let inode = MetricsFiles::inode(Target::File(index));
-        self.attr(
-            inode,
-            FileType::RegularFile,
-            METRICS_FILE_MODE,
-            size,
-            snapshot.time,
-        )
-    }
 }
 
 /// Requests that the kernel may have under way for read-ahead and the like.
 const BACKGROUND_REQUESTS_MAX: u16 = 64;
 const BLOCK_BYTES: u32 = 4096;
 const NAME_BYTES_MAX: u32 = 255;
-const METRICS_FILE_MODE: u16 = 0o444;
-const METRICS_DIR_MODE: u16 = 0o555;
 /// Positions of `.`, `..` and the metrics directory in a listing; the library's entries come after them.
 const POSITIONS_BEFORE_ENTRIES: u64 = 3;
 
@@ -145,42 +133,49 @@ impl Adapter {
         }
     }
 
-    /// Attributes of the metrics directory or its link, which never change.
-    fn fixed_attr(&self, target: Target) -> FileAttr {
-        let inode = MetricsFiles::inode(target);
-        let started = self.metrics_files.started();
-        if target == Target::Link {
-            let size = self.metrics_files.link_target().len() as u64;
-            self.appearance
-                .attr(inode, FileType::Symlink, 0o777, size, started)
-        } else {
-            let plain =
-                self.appearance
-                    .attr(inode, FileType::Directory, METRICS_DIR_MODE, 0, started);
-            FileAttr { nlink: 2, ..plain }
-        }
+    /// Attributes of the link to the metrics directory, which never change.
+    fn link_attr(&self) -> FileAttr {
+        let files = &self.metrics_files;
+        self.appearance.attr(
+            MetricsFiles::inode(Target::Link),
+            FileType::Symlink,
+            0o777,
+            files.link_target().len() as u64,
+            files.started(),
+        )
     }
 
-    /// Answers from the newest snapshot: at once when it is warm, else once the lane has rendered it.
-    fn with_snapshot<R: OwnedReply>(
+    /// Attributes of a directory among the metrics, which never change.
+    fn metrics_directory_attr(&self, node: NodeId) -> FileAttr {
+        metrics_attr(self.appearance, &self.metrics_files, node, None).expect("it is a directory")
+    }
+
+    /// Answers with what `look` finds in the newest snapshot: at once when it is warm, else once the lane has rendered it.
+    fn with_snapshot<R: OwnedReply, T>(
         &self,
         taken: Taken,
         reply: R,
-        give: impl FnOnce(R, Arc<Snapshot>) + Send + 'static,
+        look: impl FnOnce(&MetricsFiles, Arc<Snapshot>) -> Result<T, Errno> + Send + 'static,
+        give: impl FnOnce(R, T) + Send + 'static,
     ) {
         if let Some(snapshot) = self.metrics_files.warm() {
-            return self.dispatch.answer(taken, reply, Ok(snapshot), give);
+            let result = look(&self.metrics_files, snapshot);
+            return self.dispatch.answer(taken, reply, result, give);
         }
         let files = Arc::clone(&self.metrics_files);
-        self.dispatch
-            .hand_to_lane(taken, reply, move || Ok(files.fresh()), give);
+        let work = move || look(&files, files.fresh());
+        self.dispatch.hand_to_lane(taken, reply, work, give);
     }
 
     fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
         let (musefs, telling) = (Arc::clone(&self.musefs), Arc::clone(&self.telling));
+        let keeps_bytes = self.appearance.keeps_bytes;
         let give = move |reply: ReplyOpen, handle: HandleId| {
-            let flags = if musefs.is_newer_than_its_inode(handle) {
+            let is_newer = musefs.is_newer_than_its_inode(handle);
+            if is_newer {
                 telling.forget_attributes(inode);
+            }
+            let flags = if is_newer || !keeps_bytes {
                 FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH
             } else {
                 // An inode stands for one version of the bytes, so what the kernel has cached of it stays right.
@@ -269,7 +264,7 @@ impl Adapter {
             .metrics_files
             .listed_name()
             .filter(|_| is_root)
-            .map(|name| (2, name, self.fixed_attr(Target::Directory)));
+            .map(|name| (2, name, self.metrics_directory_attr(NodeId::ROOT)));
         for (position, name, attr) in first.into_iter().chain(metrics) {
             if position >= from && !emit(attr.ino.0, position + 1, OsStr::new(name), &attr, ttl) {
                 return Ok(());
@@ -295,15 +290,25 @@ fn time_of(nanoseconds: i64) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
-/// The metrics directory's listing from position `from` on: what it stands for, the position after it, its name.
-fn metrics_listing(from: u64) -> impl Iterator<Item = (Target, u64, &'static str)> {
-    let own = [(Target::Directory, "."), (Target::Tree(Inode::ROOT), "..")];
-    let files = MetricsFiles::files().map(|(index, name)| (Target::File(index), name));
-    own.into_iter()
-        .chain(files)
-        .zip(1..)
-        .map(|((target, name), next)| (target, next, name))
-        .skip(usize::try_from(from).unwrap_or(usize::MAX))
+/// Attributes of a file or directory among the metrics at the moment of `snapshot`, which directories can do without; `None`
+/// for a file that is not there then.
+fn metrics_attr(
+    appearance: Appearance,
+    files: &MetricsFiles,
+    node: NodeId,
+    snapshot: Option<&Snapshot>,
+) -> Option<FileAttr> {
+    let (inode, mode) = (MetricsFiles::inode(Target::Metrics(node)), files.mode(node));
+    if files.is_directory(node) {
+        let plain = appearance.attr(inode, FileType::Directory, mode, 0, files.started());
+        return Some(FileAttr {
+            nlink: files.link_count(node),
+            ..plain
+        });
+    }
+    let snapshot = snapshot?;
+    let len = files.len(node, snapshot)? as u64;
+    Some(appearance.attr(inode, FileType::RegularFile, mode, len, snapshot.time))
 }
 
 /// The handle of an open directory; 0 is a directory that is listed without one.
@@ -350,7 +355,8 @@ impl Filesystem for Adapter {
                     None
                 };
                 let result = match fixed {
-                    Some(target) => Ok(self.fixed_attr(target)),
+                    Some(Target::Metrics(node)) => Ok(self.metrics_directory_attr(node)),
+                    Some(_) => Ok(self.link_attr()),
                     None => self.dispatch.guard(|| {
                         core(self.musefs.lookup(inode, name.as_bytes()))
                             .map(|attributes| self.attr(&attributes))
@@ -367,20 +373,21 @@ impl Filesystem for Adapter {
                 }
                 self.dispatch.answer(taken, reply, result, give);
             }
-            Target::Directory => {
-                let Some(index) = MetricsFiles::in_directory(name) else {
+            Target::Metrics(parent) if self.metrics_files.is_directory(parent) => {
+                let Some(node) = self.metrics_files.child(parent, name) else {
                     return self.dispatch.answer(taken, reply, Err(Errno::ENOENT), give);
                 };
                 let appearance = self.appearance;
-                self.with_snapshot(taken, reply, move |reply, snapshot| {
-                    reply.entry(
-                        &Duration::ZERO,
-                        &appearance.text_attr(index, &snapshot),
-                        Generation(0),
-                    );
-                });
+                self.with_snapshot(
+                    taken,
+                    reply,
+                    move |files, snapshot| {
+                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ENOENT)
+                    },
+                    |reply, attr| reply.entry(&Duration::ZERO, &attr, Generation(0)),
+                );
             }
-            Target::Link | Target::File(_) => {
+            Target::Link | Target::Metrics(_) => {
                 self.dispatch
                     .answer(taken, reply, Err(Errno::ENOTDIR), give);
             }
@@ -390,16 +397,24 @@ impl Filesystem for Adapter {
     fn getattr(&self, request: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let taken = self.dispatch.take(Operation::Getattr, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
-            Target::File(index) => {
-                let appearance = self.appearance;
-                return self.with_snapshot(taken, reply, move |reply, snapshot| {
-                    reply.attr(&Duration::ZERO, &appearance.text_attr(index, &snapshot));
-                });
+            Target::Metrics(node) if self.metrics_files.is_directory(node) => {
+                Ok(self.metrics_directory_attr(node))
             }
+            Target::Metrics(node) => {
+                let appearance = self.appearance;
+                return self.with_snapshot(
+                    taken,
+                    reply,
+                    move |files, snapshot| {
+                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ESTALE)
+                    },
+                    |reply, attr| reply.attr(&Duration::ZERO, &attr),
+                );
+            }
+            Target::Link => Ok(self.link_attr()),
             Target::Tree(inode) => self.dispatch.guard(|| {
                 core(self.musefs.getattr(inode)).map(|attributes| self.attr(&attributes))
             }),
-            target @ (Target::Directory | Target::Link) => Ok(self.fixed_attr(target)),
         };
         self.dispatch.answer(taken, reply, result, |reply, attr| {
             reply.attr(&self.appearance.ttl, &attr);
@@ -410,7 +425,7 @@ impl Filesystem for Adapter {
         let taken = self.dispatch.take(Operation::Readlink, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Link => Ok(self.metrics_files.link_target()),
-            Target::Tree(_) | Target::Directory | Target::File(_) => Err(Errno::EINVAL),
+            Target::Tree(_) | Target::Metrics(_) => Err(Errno::EINVAL),
         };
         self.dispatch.answer(taken, reply, result, |reply, target| {
             reply.data(target.as_bytes());
@@ -428,15 +443,21 @@ impl Filesystem for Adapter {
         }
         match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.open_file(taken, inode, reply),
-            Target::File(index) => {
-                let files = Arc::clone(&self.metrics_files);
-                self.with_snapshot(taken, reply, move |reply, snapshot| {
-                    let handle = files.open(Arc::clone(snapshot.text(index)));
+            Target::Metrics(node) if self.metrics_files.is_directory(node) => {
+                refused(taken, reply, Errno::EISDIR);
+            }
+            Target::Metrics(node) => self.with_snapshot(
+                taken,
+                reply,
+                move |files, snapshot| {
+                    let text = files.text(node, &snapshot).ok_or(Errno::ESTALE)?;
+                    Ok(files.open(text))
+                },
+                |reply, handle| {
                     let flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
                     reply.opened(FileHandle(handle), flags);
-                });
-            }
-            Target::Directory => refused(taken, reply, Errno::EISDIR),
+                },
+            ),
             Target::Link => refused(taken, reply, Errno::EINVAL),
         }
     }
@@ -453,7 +474,7 @@ impl Filesystem for Adapter {
         reply: ReplyData,
     ) {
         let taken = self.dispatch.take(Operation::Read, request.unique().0);
-        let Target::File(_) = self.metrics_files.decode(inode.0) else {
+        let Target::Metrics(_) = self.metrics_files.decode(inode.0) else {
             let subject = Subject(inode.0);
             return self.read_file(taken, subject, HandleId(handle.0), offset, size, reply);
         };
@@ -479,7 +500,7 @@ impl Filesystem for Adapter {
     ) {
         let taken = self.dispatch.take(Operation::Release, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
-            Target::File(_) => self
+            Target::Metrics(_) => self
                 .metrics_files
                 .release(handle.0)
                 .then_some(())
@@ -496,8 +517,8 @@ impl Filesystem for Adapter {
         let taken = self.dispatch.take(Operation::Opendir, request.unique().0);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.dispatch.guard(|| core(self.musefs.opendir(inode))),
-            Target::Directory => Ok(None),
-            Target::Link | Target::File(_) => Err(Errno::ENOTDIR),
+            Target::Metrics(node) if self.metrics_files.is_directory(node) => Ok(None),
+            Target::Link | Target::Metrics(_) => Err(Errno::ENOTDIR),
         };
         self.dispatch.answer(taken, reply, result, |reply, handle| {
             reply.opened(
@@ -516,31 +537,45 @@ impl Filesystem for Adapter {
         mut reply: ReplyDirectory,
     ) {
         let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
-        let result = if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
-            self.dispatch.guard(|| {
-                self.list(
-                    inode,
-                    directory_handle(handle),
-                    offset,
-                    &mut |inode, next, name, attr, _| {
-                        !reply.add(INodeNo(inode), next, attr.kind, name)
-                    },
-                )
-            })
-        } else {
-            for (target, next, name) in metrics_listing(offset) {
-                let kind = match target {
-                    Target::File(_) => FileType::RegularFile,
-                    _ => FileType::Directory,
-                };
-                if reply.add(INodeNo(MetricsFiles::inode(target)), next, kind, name) {
-                    break;
-                }
+        match self.metrics_files.decode(inode.0) {
+            Target::Tree(inode) => {
+                let result = self.dispatch.guard(|| {
+                    self.list(
+                        inode,
+                        directory_handle(handle),
+                        offset,
+                        &mut |inode, next, name, attr, _| {
+                            !reply.add(INodeNo(inode), next, attr.kind, name)
+                        },
+                    )
+                });
+                self.dispatch
+                    .answer(taken, reply, result, |reply, ()| reply.ok());
             }
-            Ok(())
-        };
-        self.dispatch
-            .answer(taken, reply, result, |reply, ()| reply.ok());
+            Target::Link => {
+                self.dispatch
+                    .answer(taken, reply, Err::<(), _>(Errno::ENOTDIR), |_, ()| {});
+            }
+            Target::Metrics(node) => {
+                let files = Arc::clone(&self.metrics_files);
+                let give = move |mut reply: ReplyDirectory, snapshot: Arc<Snapshot>| {
+                    for (target, next, name) in files.listing(node, &snapshot, offset) {
+                        let is_file =
+                            matches!(target, Target::Metrics(node) if !files.is_directory(node));
+                        let kind = if is_file {
+                            FileType::RegularFile
+                        } else {
+                            FileType::Directory
+                        };
+                        if reply.add(INodeNo(MetricsFiles::inode(target)), next, kind, name) {
+                            break;
+                        }
+                    }
+                    reply.ok();
+                };
+                self.with_snapshot(taken, reply, |_, snapshot| Ok(snapshot), give);
+            }
+        }
     }
 
     fn readdirplus(
@@ -552,38 +587,52 @@ impl Filesystem for Adapter {
         mut reply: ReplyDirectoryPlus,
     ) {
         let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
-        if let Target::Tree(inode) = self.metrics_files.decode(inode.0) {
-            let result = self.dispatch.guard(|| {
-                self.list(
-                    inode,
-                    directory_handle(handle),
-                    offset,
-                    &mut |inode, next, name, attr, ttl| {
-                        !reply.add(INodeNo(inode), next, name, &ttl, attr, Generation(0))
-                    },
-                )
-            });
-            return self
-                .dispatch
-                .answer(taken, reply, result, |reply, ()| reply.ok());
-        }
-        let appearance = self.appearance;
-        let directory = self.fixed_attr(Target::Directory);
-        self.with_snapshot(taken, reply, move |mut reply, snapshot| {
-            for (target, next, name) in metrics_listing(offset) {
-                let attr = match target {
-                    Target::File(index) => appearance.text_attr(index, &snapshot),
-                    _ => FileAttr {
-                        ino: INodeNo(MetricsFiles::inode(target)),
-                        ..directory
-                    },
-                };
-                if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
-                    break;
-                }
+        match self.metrics_files.decode(inode.0) {
+            Target::Tree(inode) => {
+                let result = self.dispatch.guard(|| {
+                    self.list(
+                        inode,
+                        directory_handle(handle),
+                        offset,
+                        &mut |inode, next, name, attr, ttl| {
+                            !reply.add(INodeNo(inode), next, name, &ttl, attr, Generation(0))
+                        },
+                    )
+                });
+                self.dispatch
+                    .answer(taken, reply, result, |reply, ()| reply.ok());
             }
-            reply.ok();
-        });
+            Target::Link => {
+                self.dispatch
+                    .answer(taken, reply, Err::<(), _>(Errno::ENOTDIR), |_, ()| {});
+            }
+            Target::Metrics(node) => {
+                let (appearance, files) = (self.appearance, Arc::clone(&self.metrics_files));
+                let give = move |mut reply: ReplyDirectoryPlus, snapshot: Arc<Snapshot>| {
+                    for (target, next, name) in files.listing(node, &snapshot, offset) {
+                        let attr = match target {
+                            Target::Metrics(node) => {
+                                metrics_attr(appearance, &files, node, Some(&snapshot))
+                                    .expect("what is listed is there")
+                            }
+                            // The root, which the kernel does not take the attributes of from here.
+                            other => appearance.attr(
+                                MetricsFiles::inode(other),
+                                FileType::Directory,
+                                appearance.dir_mode,
+                                0,
+                                files.started(),
+                            ),
+                        };
+                        if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
+                            break;
+                        }
+                    }
+                    reply.ok();
+                };
+                self.with_snapshot(taken, reply, |_, snapshot| Ok(snapshot), give);
+            }
+        }
     }
 
     fn releasedir(

@@ -1,14 +1,16 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
+mod given;
 mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use musefs_core::template::DEFAULT_TEMPLATE;
 
+pub use self::given::{Given, Origin};
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
@@ -29,6 +31,27 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line of this process.
+    ///
+    /// # Errors
+    /// When it makes no sense, or asks for help.
+    pub fn of_process() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let (Command::Mount(args), Some((name, matches))) =
+            (&mut cli.command, matches.subcommand())
+        {
+            let mount = command
+                .find_subcommand(name)
+                .expect("it was just parsed by that name");
+            args.given = given::all(mount, matches);
+        }
+        Ok(cli)
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -270,6 +293,9 @@ pub struct MountArgs {
     /// How long a disk or network may take before a request is answered with an error
     #[arg(long, value_name = "SECONDS", env = "MUSEFS_BACKING_TIMEOUT", default_value = "30", value_parser = seconds, help_heading = "Serving")]
     pub backing_timeout: Duration,
+    /// Let the kernel remember nothing, so that every request reaches musefs: for tests and for finding faults
+    #[arg(long, env = "MUSEFS_NO_KERNEL_CACHE", value_parser = FalseyValueParser::new(), help_heading = "Serving")]
+    pub no_kernel_cache: bool,
 
     /// Name of the metrics directory at the root, or `off`
     #[arg(long, value_name = "NAME|off", env = "MUSEFS_METRICS_DIR", default_value = ".musefs-metrics", value_parser = metrics_directory, help_heading = "Metrics")]
@@ -280,6 +306,10 @@ pub struct MountArgs {
     /// A label on every sample of metrics.prom; `mount`, the mountpoint, is there unless given
     #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_parser = metrics_label, help_heading = "Metrics")]
     pub metrics_label: Vec<(String, String)>,
+
+    /// Every flag and what it is, for whoever asks the mount.
+    #[arg(skip)]
+    pub given: Vec<Given>,
 }
 
 /// Where the metrics are.
@@ -335,8 +365,6 @@ fn metrics_label(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -108,14 +108,14 @@ struct PendingState<R> {
 impl<R> Pending<R> {
     fn unpark(&self, metrics: &EdgeMetrics) {
         if self.parked.swap(false, Relaxed) && self.operation == Operation::Read {
-            metrics.counters.reads_inflight.add(1);
+            metrics.reads_inflight_changed(1);
         }
     }
 
     fn park(&self, metrics: &EdgeMetrics) {
         self.parked.store(true, Relaxed);
         if self.operation == Operation::Read {
-            metrics.counters.reads_inflight.add(-1);
+            metrics.reads_inflight_changed(-1);
         }
     }
 
@@ -168,7 +168,10 @@ fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
         .scope
         .finish(error.map_or(Completion::Ok, |error| Completion::Errno(error.code())));
     if taken.operation == Operation::Read {
-        metrics.counters.reads_inflight.add(-1);
+        metrics.reads_inflight_changed(-1);
+        if error.is_some() {
+            metrics.read_errors.increment();
+        }
     }
 }
 
@@ -191,7 +194,7 @@ impl Dispatch {
     /// Takes the request that the kernel calls `unique`.
     pub fn take(&self, operation: Operation, unique: u64) -> Taken {
         if operation == Operation::Read {
-            self.metrics.counters.reads_inflight.add(1);
+            self.metrics.reads_inflight_changed(1);
         }
         let ctx = Ctx::request(0, unique);
         let scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use musefs_fuse::cli::{Cli, EXIT_DONE, EXIT_USAGE};
 use musefs_fuse::{commands, log};
 
@@ -12,7 +11,7 @@ use musefs_fuse::{commands, log};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {

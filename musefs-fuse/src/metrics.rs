@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use musefs_core::telemetry::{READ_ERRORS, READS_INFLIGHT};
 use musefs_telemetry::scope::Failures;
 use musefs_telemetry::{
     AttributeEnum, Buckets, Completion, Counter, Counters, DescribeError, Engine, MetricSet, Ops,
-    Scope, Snapshot, UpDownCounter, metric_set,
+    Scope, UpDownCounter, UpDownCounters, metric_set,
 };
+
+pub mod mount;
 
 /// An operation of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
@@ -129,8 +132,6 @@ pub enum Invalidation {
 pub struct EdgeCounters {
     /// Requests of the kernel, by the way they went.
     pub(crate) requests: Counters<Way>,
-    /// Foreground reads queued or running.
-    pub(crate) reads_inflight: UpDownCounter,
     /// Metrics texts that were opened.
     pub(crate) scrapes: Counter,
     /// Snapshots that were rendered for the metrics directory.
@@ -154,6 +155,10 @@ const DURATIONS: Buckets = Buckets::powers_of_two(1 << 15, 1 << 35)
 pub struct EdgeMetrics {
     pub(crate) ops: Arc<Ops<Operation, ErrorNumber>>,
     pub(crate) counters: EdgeCounters,
+    /// Foreground reads queued or running.
+    pub(crate) reads_inflight: UpDownCounters,
+    /// Reads answered with an error.
+    pub(crate) read_errors: Counter,
 }
 
 impl EdgeMetrics {
@@ -165,27 +170,13 @@ impl EdgeMetrics {
         Ok(Self {
             ops: Arc::new(Ops::declare(engine, "musefs", DURATIONS)?),
             counters: EdgeCounters::declare(engine)?,
+            reads_inflight: engine.up_down_counters(&READS_INFLIGHT)?,
+            read_errors: engine.counter(&READ_ERRORS)?,
         })
     }
 
-    /// Reads that were answered with an error, out of a snapshot of the engine.
-    pub(crate) fn read_errors(values: &Snapshot) -> u64 {
-        let Some(errors) = values.find("musefs_op_errors_total") else {
-            return 0;
-        };
-        let first = Operation::Read.position() * ErrorNumber::VALUES.len();
-        (first..first + ErrorNumber::VALUES.len())
-            .filter_map(|index| values.value(errors.family(), index))
-            .sum()
-    }
-
-    /// Reads queued or running, out of a snapshot of the engine.
-    pub(crate) fn reads_inflight(values: &Snapshot) -> u64 {
-        let family = values
-            .find("musefs_reads_inflight")
-            .map(|metric| metric.family());
-        family
-            .and_then(|family| values.value(family, 0))
-            .unwrap_or(0)
+    /// One read more is queued or running, or one less.
+    pub(crate) fn reads_inflight_changed(&self, by: i64) {
+        self.reads_inflight.add(0, by);
     }
 }

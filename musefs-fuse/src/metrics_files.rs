@@ -1,86 +1,64 @@
-//! The metrics directory inside the mount: a table of names and how each text is rendered.
+//! The metrics directory inside the mount: what is in it, and the moment that it shows.
 //!
 //! All texts of a moment are rendered together, at most once a second, never on an event loop; the same snapshot answers
-//! stat and open, and an open file keeps the one it was opened on. The size of a text never shrinks, so that the size of an
-//! open file and that of the newest text seldom differ.
+//! stat and open, and an open file keeps the one it was opened on.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use musefs_core::metrics::Metrics;
 use musefs_core::serve::Musefs;
-use musefs_core::telemetry::{
-    AllocatorStats, FuseTelemetry, PassthroughTelemetry, Served, render_served,
-};
+use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, PassthroughTelemetry, StateGauges};
 use musefs_core::tree::Inode;
-use musefs_telemetry::{AttributeEnum as _, Family, MetricSet};
+use musefs_telemetry::{DescribeError, Engine};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
-use crate::log;
-use crate::metrics::EdgeMetrics;
+use crate::metrics::Way;
+use crate::metrics::mount::MountGauges;
+
+mod nodes;
+mod texts;
+
+pub use nodes::NodeId;
+use nodes::{Content, Nodes};
+use texts::{Share, Sources, TEXTS};
 
 /// The link by which the directory is reached under a name that is always the same.
 pub const LINK_NAME: &str = ".metrics";
 
-const DIRECTORY_INODE: Inode = Inode(2);
-const LINK_INODE: Inode = Inode(3);
-const FILE_INODE_BASE: u64 = 16;
+const LINK_INODE: u64 = 2;
+/// The inodes of the directory and of what is in it start here; those of tracks start far above.
+const NODE_INODE_BASE: u64 = 16;
 
 /// How long a snapshot answers before the next is rendered.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(1);
-
-/// One file of the directory.
-struct File {
-    name: &'static str,
-    render: fn(&MetricsFiles, &Served<'_>, usize) -> String,
-}
-
-/// The directory, as a table.
-const FILES: [File; 2] = [
-    File {
-        name: "metrics",
-        render: |_, served, len_min| render_served(served, &[], len_min),
-    },
-    File {
-        name: "metrics.prom",
-        render: |files, served, len_min| render_served(served, &files.identity, len_min),
-    },
-];
 
 /// What an inode stands for: decided once per request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The library's tree.
     Tree(Inode),
-    /// The metrics directory.
-    Directory,
-    /// The link to it.
+    /// The link to the metrics directory.
     Link,
-    /// The metrics file with this index.
-    File(usize),
+    /// The metrics directory, or something in it.
+    Metrics(NodeId),
 }
 
-/// The texts of one moment.
+/// What is shown of one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     rendered: Instant,
-    /// Wall clock time of the rendering, which is every text's modification time.
+    /// Wall clock time of the rendering, which is every file's modification time.
     pub time: SystemTime,
-    texts: [Arc<[u8]>; FILES.len()],
+    texts: [Option<Arc<[u8]>>; TEXTS.len()],
+    values: musefs_telemetry::Snapshot,
 }
 
 impl Snapshot {
-    /// The text of file `index`.
-    pub fn text(&self, index: usize) -> &Arc<[u8]> {
-        &self.texts[index]
-    }
-
     fn is_warm(&self) -> bool {
         self.rendered.elapsed() <= SNAPSHOT_AGE_MAX
     }
@@ -92,13 +70,28 @@ pub struct MetricsFiles {
     /// `None` when the mount has no such directory.
     directory: Option<DirectoryName>,
     identity: Vec<(String, String)>,
+    config: String,
+    nodes: Nodes,
+    states: StateGauges,
+    mount: MountGauges,
     current: ArcSwapOption<Snapshot>,
-    lens: [AtomicUsize; FILES.len()],
+    lens: [AtomicUsize; TEXTS.len()],
     open: RwLock<HashMap<u64, Arc<[u8]>>>,
     next_handle: AtomicU64,
     started: (Instant, SystemTime),
     musefs: Arc<Musefs>,
     dispatch: Arc<Dispatch>,
+}
+
+/// How the directory appears.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    /// Its name at the root; `None` when the mount has no such directory.
+    pub directory: Option<DirectoryName>,
+    /// The labels that every sample of `metrics.prom` carries.
+    pub identity: Vec<(String, String)>,
+    /// What was asked for on the command line, a line each.
+    pub config: String,
 }
 
 /// How the directory appears at the root.
@@ -110,63 +103,60 @@ pub struct DirectoryName {
     pub hidden: bool,
 }
 
-macro_rules! facts {
-    ($($id:ident $name:literal $help:literal)*) => { $(
-        const $id: Family = Family::gauge($name, $help);
-    )* };
+/// The names of the labels that samples of `engine` have of themselves.
+pub fn own_labels(engine: &Engine) -> Vec<&'static str> {
+    let snapshot = engine.snapshot();
+    let declared = snapshot
+        .families()
+        .flat_map(|metric| metric.family().labels)
+        .map(|label| label.name);
+    declared.chain(["le", "quantile"]).collect()
 }
 
-/// Counted by the log itself.
-const LOG_DROPPED: Family = Family::counter(
-    "musefs_log_lines_dropped_total",
-    "Lines of the log that were dropped because standard error was not read fast enough.",
-);
-
-facts! {
-    UP "musefs_up" "1 while the mount is served."
-    START_TIME "musefs_start_time_seconds" "When the mount was made, in seconds since the epoch."
-    PARKED "musefs_requests_parked" "Requests waiting beyond the bound of the pool's queue."
-    BUILD_INFO "musefs_build_info" "The program that serves the mount: always 1."
+/// The gauges that are looked up before a snapshot, declared.
+#[derive(Debug)]
+pub struct Gauges {
+    states: StateGauges,
+    mount: MountGauges,
+    started: (Instant, SystemTime),
 }
 
-/// The names of the labels that samples of a mount have of themselves.
-pub fn own_labels() -> impl Iterator<Item = &'static str> {
-    use crate::metrics::{EdgeCounters, ErrorNumber, Operation};
-    let sets = [
-        <Metrics as MetricSet>::DESCRIPTOR,
-        <EdgeCounters as MetricSet>::DESCRIPTOR,
-    ];
-    let declared = sets
-        .into_iter()
-        .flat_map(|set| set.fields)
-        .flat_map(|family| family.labels);
-    let others = [
-        Operation::NAME,
-        ErrorNumber::NAME,
-        "le",
-        "quantile",
-        "version",
-        "features",
-    ];
-    declared.map(|label| label.name).chain(others)
+impl Gauges {
+    /// Declares them with the `engine` of a mount that is made at this moment.
+    ///
+    /// # Errors
+    /// When a name is taken already.
+    pub fn declare(engine: &Engine) -> Result<Self, DescribeError> {
+        let started = (Instant::now(), SystemTime::now());
+        Ok(Self {
+            states: StateGauges::declare(engine)?,
+            mount: MountGauges::of_mount(engine, started.1)?,
+            started,
+        })
+    }
 }
 
 impl MetricsFiles {
-    /// The directory of a mount that is made at this moment; every sample of `metrics.prom` carries `identity`.
+    /// The directory of a mount, whose catalogue is complete.
     pub fn new(
-        directory: Option<DirectoryName>,
-        identity: Vec<(String, String)>,
+        presentation: Presentation,
+        gauges: Gauges,
         musefs: Arc<Musefs>,
         dispatch: Arc<Dispatch>,
     ) -> Self {
+        let catalogue = musefs.engine().families();
         Self {
-            directory,
-            identity,
+            directory: presentation.directory,
+            identity: presentation.identity,
+            config: presentation.config,
+            nodes: Nodes::of(catalogue.into_iter()),
+            states: gauges.states,
+            mount: gauges.mount,
             current: ArcSwapOption::empty(),
             lens: Default::default(),
             open: RwLock::default(),
             next_handle: AtomicU64::new(1),
-            started: (Instant::now(), SystemTime::now()),
+            started: gauges.started,
             musefs,
             dispatch,
         }
@@ -174,15 +164,24 @@ impl MetricsFiles {
 
     /// What `inode` stands for.
     pub fn decode(&self, inode: u64) -> Target {
-        let file = inode
-            .checked_sub(FILE_INODE_BASE)
-            .and_then(|index| usize::try_from(index).ok());
-        match (Inode(inode), file) {
-            _ if self.directory.is_none() => Target::Tree(Inode(inode)),
-            (DIRECTORY_INODE, _) => Target::Directory,
-            (LINK_INODE, _) => Target::Link,
-            (_, Some(index)) if index < FILES.len() => Target::File(index),
-            (other, _) => Target::Tree(other),
+        if self.directory.is_none() {
+            return Target::Tree(Inode(inode));
+        }
+        if inode == LINK_INODE {
+            return Target::Link;
+        }
+        inode
+            .checked_sub(NODE_INODE_BASE)
+            .and_then(|index| self.nodes.at(index))
+            .map_or(Target::Tree(Inode(inode)), Target::Metrics)
+    }
+
+    /// The inode of a target.
+    pub fn inode(target: Target) -> u64 {
+        match target {
+            Target::Tree(inode) => inode.0,
+            Target::Link => LINK_INODE,
+            Target::Metrics(node) => NODE_INODE_BASE + node.index() as u64,
         }
     }
 
@@ -190,17 +189,30 @@ impl MetricsFiles {
     pub fn at_root(&self, name: &OsStr) -> Option<Target> {
         let directory = self.directory.as_ref()?;
         if name == OsStr::new(&directory.name) {
-            Some(Target::Directory)
+            Some(Target::Metrics(NodeId::ROOT))
         } else {
             (name == OsStr::new(LINK_NAME)).then_some(Target::Link)
         }
     }
 
-    /// The file called `name` in the directory.
-    pub fn in_directory(name: &OsStr) -> Option<usize> {
-        FILES
-            .iter()
-            .position(|file| file.name.as_bytes() == name.as_bytes())
+    /// What is called `name` in the directory `parent`.
+    pub fn child(&self, parent: NodeId, name: &OsStr) -> Option<NodeId> {
+        self.nodes.child(parent, name)
+    }
+
+    /// Whether `node` is a directory.
+    pub fn is_directory(&self, node: NodeId) -> bool {
+        self.nodes.content(node).is_none()
+    }
+
+    /// Permission bits of `node`.
+    pub fn mode(&self, node: NodeId) -> u16 {
+        self.nodes.mode(node)
+    }
+
+    /// Links of the directory `node`: 2 and one per subdirectory.
+    pub fn link_count(&self, node: NodeId) -> u32 {
+        self.nodes.subdirectories(node).saturating_add(2)
     }
 
     /// The directory's name where it is listed at the root.
@@ -218,21 +230,55 @@ impl MetricsFiles {
             .map_or("", |directory| &directory.name)
     }
 
-    /// Names and inodes of the files, in listing order.
-    pub fn files() -> impl Iterator<Item = (usize, &'static str)> {
-        FILES
-            .iter()
-            .enumerate()
-            .map(|(index, file)| (index, file.name))
+    /// The entries of the directory `node` at the moment of `snapshot` from position `from` on: what they stand for, the
+    /// position after them, their names.
+    pub fn listing<'a>(
+        &'a self,
+        node: NodeId,
+        snapshot: &'a Snapshot,
+        from: u64,
+    ) -> impl Iterator<Item = (Target, u64, &'a str)> {
+        let parent = if node == NodeId::ROOT {
+            Target::Tree(Inode::ROOT)
+        } else {
+            Target::Metrics(self.nodes.parent(node))
+        };
+        let own = [(Target::Metrics(node), "."), (parent, "..")];
+        let children = self
+            .nodes
+            .children(node)
+            .map(|(child, name)| (Target::Metrics(child), name));
+        own.into_iter()
+            .chain(children)
+            .zip(1..)
+            .map(|((target, name), next)| (target, next, name))
+            .skip(usize::try_from(from).unwrap_or(usize::MAX))
+            .filter(move |(target, ..)| match target {
+                Target::Metrics(node) => self.is_there(*node, snapshot),
+                Target::Tree(_) | Target::Link => true,
+            })
     }
 
-    /// The inode of a target.
-    pub fn inode(target: Target) -> u64 {
-        match target {
-            Target::Tree(inode) => inode.0,
-            Target::Directory => DIRECTORY_INODE.0,
-            Target::Link => LINK_INODE.0,
-            Target::File(index) => FILE_INODE_BASE + index as u64,
+    /// Whether `node` is there at the moment of `snapshot`.
+    fn is_there(&self, node: NodeId, snapshot: &Snapshot) -> bool {
+        self.is_directory(node) || self.len(node, snapshot).is_some()
+    }
+
+    /// The length in bytes of the file `node` at the moment of `snapshot`; `None` when there is no such file then.
+    pub fn len(&self, node: NodeId, snapshot: &Snapshot) -> Option<usize> {
+        match self.nodes.content(node)? {
+            Content::Text(index) => snapshot.texts[index].as_ref().map(|text| text.len()),
+            Content::Value(number) => number.line(&snapshot.values).map(|line| line.len()),
+        }
+    }
+
+    /// The file `node` at the moment of `snapshot`; `None` when there is no such file then.
+    pub fn text(&self, node: NodeId, snapshot: &Snapshot) -> Option<Arc<[u8]>> {
+        match self.nodes.content(node)? {
+            Content::Text(index) => snapshot.texts[index].clone(),
+            Content::Value(number) => number
+                .line(&snapshot.values)
+                .map(|line| Arc::from(line.into_bytes())),
         }
     }
 
@@ -260,53 +306,63 @@ impl MetricsFiles {
     fn render(&self) -> Snapshot {
         self.dispatch.metrics().counters.renders.increment();
         let time = SystemTime::now();
-        let engine = self.musefs.engine().snapshot();
-        let start = self
-            .started
-            .1
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let (_, parked) = self.dispatch.pool().waiting();
-        let served = Served {
-            core: self.musefs.telemetry_of(&engine),
-            fuse: self.telemetry(&engine),
-            allocator: allocator_stats(),
-            engine: &engine,
-            facts: &[
-                (UP, 1),
-                (START_TIME, start.as_secs()),
-                (PARKED, parked),
-                (LOG_DROPPED, log::lines_dropped()),
-            ],
-            build_info: (
-                &BUILD_INFO,
-                &[
-                    ("version", env!("CARGO_PKG_VERSION")),
-                    ("features", FEATURES),
-                ],
-            ),
+        let values = self.observe();
+        let shares = self.shares();
+        let sources = Sources {
+            engine: self.musefs.engine(),
+            snapshot: &values,
+            identity: &self.identity,
+            config: &self.config,
+            shares: &shares,
         };
         let texts = std::array::from_fn(|index| {
-            let text = (FILES[index].render)(self, &served, self.lens[index].load(Relaxed));
+            let text = (TEXTS[index].render)(&sources, self.lens[index].load(Relaxed))?;
             self.lens[index].store(text.len(), Relaxed);
-            Arc::from(text.into_bytes())
+            Some(Arc::from(text.into_bytes()))
         });
         Snapshot {
             rendered: Instant::now(),
             time,
             texts,
+            values,
         }
     }
 
+    /// All values of this moment, those included that are looked up only when somebody asks.
+    fn observe(&self) -> musefs_telemetry::Snapshot {
+        let (_, parked) = self.dispatch.pool().waiting();
+        self.mount.show(parked);
+        self.states.show(
+            &self.musefs.telemetry(),
+            &self.telemetry(),
+            allocator_stats().as_ref(),
+        );
+        self.musefs.engine().snapshot()
+    }
+
+    fn shares(&self) -> Vec<Share> {
+        let requests = &self.dispatch.metrics().counters.requests;
+        let requests = requests.per_shard(Way::Inline);
+        let reads = self.musefs.reads_by_thread();
+        let shares = requests.into_iter().zip(reads);
+        shares
+            .map(|(inline_requests, [preads, pread_bytes])| Share {
+                inline_requests,
+                preads,
+                pread_bytes,
+            })
+            .collect()
+    }
+
     /// The state of the edge at this moment.
-    pub fn telemetry(&self, engine: &musefs_telemetry::Snapshot) -> FuseTelemetry {
-        let pool = self.dispatch.pool();
+    pub fn telemetry(&self) -> FuseTelemetry {
+        let (pool, metrics) = (self.dispatch.pool(), self.dispatch.metrics());
         let (dir_handles, dir_handles_max) = self.musefs.directory_handles();
         FuseTelemetry {
             uptime_seconds: self.started.0.elapsed().as_secs(),
-            reads_inflight: EdgeMetrics::reads_inflight(engine),
+            reads_inflight: metrics.reads_inflight.value(0),
             reads_inflight_max: pool.queue_len_max() as u64,
-            read_errors: EdgeMetrics::read_errors(engine),
+            read_errors: metrics.read_errors.value(),
             dir_handles,
             dir_handles_max,
             pool_workers: pool.workers(),
@@ -343,12 +399,6 @@ const PASSTHROUGH: Option<PassthroughTelemetry> = if cfg!(target_os = "linux") {
     })
 } else {
     None
-};
-
-const FEATURES: &str = if cfg!(feature = "jemalloc") {
-    "jemalloc"
-} else {
-    ""
 };
 
 #[cfg(feature = "jemalloc")]

@@ -3,9 +3,11 @@
 #[cfg(feature = "stats")]
 pub mod json;
 #[cfg(not(feature = "stats"))]
-pub use off::{json, openmetrics};
+pub use off::{json, openmetrics, plain};
 #[cfg(feature = "stats")]
 pub mod openmetrics;
+#[cfg(feature = "stats")]
+pub mod plain;
 pub mod prometheus;
 
 mod labels;

@@ -21,6 +21,9 @@ use crate::cells::{Single, Slot};
 use crate::describe::{AttributeSet, Instrument, Label, SeriesKey};
 use crate::registry::{Part, Source};
 
+/// What a gauge holds whose value nobody knows; as a value it is told as one that is not there.
+pub(crate) const UNKNOWN: i64 = i64::MIN;
+
 /// How many shards [`Counters::per_shard`] tells apart; what further threads counted is in the last one.
 pub const MAX_SHARDS: usize = 256;
 
@@ -122,12 +125,7 @@ impl<K: SeriesKey> Counters<K> {
     /// What series `key` has counted, by shard: threads that ended, threads without a slab, then the living threads. The sum is
     /// [`Counters::value`].
     pub fn per_shard(&self, key: K) -> Vec<u64> {
-        let mut shards = self.slot.shards(key.series());
-        if shards.len() > MAX_SHARDS {
-            let rest = shards.split_off(MAX_SHARDS);
-            shards[MAX_SHARDS - 1] += rest.iter().sum::<u64>();
-        }
-        shards
+        shards(&self.slot, key.series())
     }
 }
 
@@ -148,6 +146,20 @@ impl Counter {
     pub fn value(&self) -> u64 {
         self.0.value()
     }
+
+    /// The same by shard, as [`Counters::per_shard`] tells it.
+    pub fn per_shard(&self) -> Vec<u64> {
+        shards(self.0.slot(), 0)
+    }
+}
+
+fn shards(slot: &Slot, series: usize) -> Vec<u64> {
+    let mut shards = slot.shards(series);
+    if shards.len() > MAX_SHARDS {
+        let rest = shards.split_off(MAX_SHARDS);
+        shards[MAX_SHARDS - 1] += rest.iter().sum::<u64>();
+    }
+    shards
 }
 
 impl<K> UpDownCounters<K> {
@@ -207,7 +219,15 @@ impl<K: SeriesKey> Gauges<K> {
         self.cells[key.series()].store(value.cast_unsigned(), Relaxed);
     }
 
-    /// Adds `amount` to series `key`. A gauge that many threads change often is better an up-down counter.
+    /// Takes the value of series `key` away: until it is set again, no reader is told one.
+    ///
+    /// # Panics
+    /// When the family has no such series.
+    pub fn clear(&self, key: K) {
+        self.set(key, UNKNOWN);
+    }
+
+    /// Adds `amount` to series `key`, which has a value. A gauge that many threads change often is better an up-down counter.
     ///
     /// # Panics
     /// When the family has no such series.
@@ -228,7 +248,12 @@ impl Gauge {
         self.0.set(0, value);
     }
 
-    /// Adds `amount`.
+    /// Takes the value away: until it is set again, no reader is told one.
+    pub fn clear(&self) {
+        self.0.clear(0);
+    }
+
+    /// Adds `amount` to the value there is.
     pub fn add(&self, amount: i64) {
         self.0.add(0, amount);
     }

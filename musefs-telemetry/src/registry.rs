@@ -13,7 +13,7 @@ pub use table::Part;
 pub(crate) use table::{Entry, Source, Table};
 
 use crate::clock::Clock;
-use crate::describe::{DescribeError, MetricsDescriptor};
+use crate::describe::{DescribeError, Family, MetricsDescriptor};
 use crate::dynamic::Dynamic;
 use crate::metrics::Windows;
 use crate::snapshot::Snapshot;
@@ -91,6 +91,12 @@ impl Engine {
     pub(crate) fn table(&self) -> Arc<Table> {
         let table = self.inner.table.lock();
         Arc::clone(&table.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The families that were declared so far, in that order.
+    pub fn families(&self) -> Vec<&'static Family> {
+        let table = self.table();
+        table.entries.iter().map(|entry| entry.family).collect()
     }
 
     /// The values of all families at one moment, in the order of their declaration.

@@ -6,7 +6,7 @@ use crate::cells::read_spans;
 use crate::describe::{Family, Instrument, Kind};
 use crate::encode::Prepared;
 use crate::histograms::{Distribution, Exemplar};
-use crate::metrics::clamp;
+use crate::metrics::{UNKNOWN, clamp};
 use crate::registry::{Entry, Source, Table};
 
 /// What an engine's families held at one moment, or what changed between two.
@@ -89,8 +89,7 @@ impl Snapshot {
                 values: &self.values[entry.range()],
                 told,
             };
-            told.is_none_or(|told| told.contains(&true))
-                .then_some(metric)
+            metric.series().next().is_some().then_some(metric)
         })
     }
 
@@ -136,11 +135,14 @@ impl<'a> Metric<'a> {
         })
     }
 
-    /// The value of series `index`; `None` when there is no such series.
+    /// The value of series `index`; `None` when there is no such series, or it is a gauge that nobody knows the value of.
     pub fn value(&self, index: usize) -> Option<Value<'a>> {
         let kind = self.family().kind;
         let stride = kind.stride();
         let values = self.values.get(index * stride..(index + 1) * stride)?;
+        if kind == Kind::Gauge && values[0].cast_signed() == UNKNOWN {
+            return None;
+        }
         Some(match kind {
             Kind::Counter => Value::Counter(values[0]),
             Kind::Gauge => Value::Gauge(values[0].cast_signed()),

@@ -80,7 +80,17 @@ fn the_link_is_reached_by_name_and_never_listed() {
     );
     assert_eq!(
         names_in(&mount.join(".musefs-metrics")),
-        ["metrics", "metrics.prom"]
+        [
+            "config",
+            "cores",
+            "metrics",
+            "metrics.env",
+            "metrics.json",
+            "metrics.om",
+            "metrics.prom",
+            "schema.json",
+            "value",
+        ]
     );
     let target = std::fs::read_link(mount.join(".metrics")).unwrap();
     assert_eq!(target, Path::new(".musefs-metrics"));
@@ -92,6 +102,86 @@ fn the_link_is_reached_by_name_and_never_listed() {
             .is_symlink()
     );
     Metrics::parse(&std::fs::read(mount.join(".metrics/metrics")).unwrap());
+}
+
+#[test]
+fn each_number_has_a_file_that_a_shell_can_read() {
+    require_fuse!();
+    let library = Library::of_two();
+    let mount = Mount::new(&library);
+    for file in crate::support::files_below(mount.path()) {
+        std::fs::read(mount.join(file)).unwrap();
+    }
+    // What was rendered before the reads has had its second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let script = r#"
+        cd "$0" || exit 1
+        opens=$(cat value/musefs_ops_total/op=open)
+        . ./metrics.env
+        [ $((opens)) -ge 2 ] && [ "$musefs_ops_total_op_open" -ge "$((opens))" ] &&
+            [ "$(wc -c <value/musefs_handles_open)" = 21 ] && [ "$((musefs_up))" = 1 ] &&
+            [ -f value/musefs_op_duration_seconds_count/op=read ] &&
+            [ "$(ls value | wc -l)" -gt 60 ] && ! [ -e value/musefs_nonsense ]
+    "#;
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", script]).arg(mount.join(".metrics"));
+    run(&mut shell).done();
+    for file in crate::support::files_below(&mount.join(".musefs-metrics/value")) {
+        let line =
+            std::fs::read_to_string(mount.join(".musefs-metrics/value").join(&file)).unwrap();
+        assert!(line.len() == 21 && line.ends_with('\n'), "{}", file);
+        line.trim().parse::<f64>().unwrap();
+    }
+}
+
+#[test]
+fn what_holds_paths_is_for_the_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--metrics-label", "host=nas"]);
+    let directory = mount.join(".musefs-metrics");
+    for name in names_in(&directory) {
+        let mode = directory.join(&name).metadata().unwrap().permissions();
+        let expected = match &*name {
+            "value" => 0o555,
+            "config" => 0o400,
+            _ => 0o444,
+        };
+        assert_eq!(mode.mode() & 0o777, expected, "{name}");
+    }
+    let config = std::fs::read_to_string(directory.join("config")).unwrap();
+    for line in [
+        "metrics-label = host=nas  # command line",
+        "attr-ttl-ms = 60000  # default",
+        "no-kernel-cache = false  # default",
+    ] {
+        assert!(config.contains(line), "{config}");
+    }
+}
+
+#[test]
+fn without_the_kernels_memory_every_request_arrives() {
+    require_fuse!();
+    let library = Library::of_one();
+    let mount = Mount::with(&library, &["--no-kernel-cache"]);
+    let file = mount.join(crate::support::files_below(mount.path()).first().unwrap());
+    let counted = || {
+        let metrics = mount.metrics();
+        ["getattr", "read"].map(|op| metrics.value(&format!("musefs_ops_total{{op=\"{op}\"}}")))
+    };
+    let look = || {
+        std::fs::metadata(&file).unwrap();
+        std::fs::read(&file).unwrap();
+    };
+    look();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let before = counted();
+    look();
+    look();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let after = counted();
+    assert!(after[1] >= before[1] + 4, "{before:?} {after:?}");
 }
 
 #[test]

@@ -2,14 +2,36 @@
 
 use std::collections::HashSet;
 
-use musefs_telemetry::Family;
-use musefs_telemetry::encode::prometheus::{PAD_MIN, Writer, pad};
+use musefs_telemetry::encode::prometheus::Writer;
+use musefs_telemetry::{DescribeError, Engine, Family, Gauge};
 
 use super::{AllocatorStats, CoreTelemetry, FuseTelemetry, PassthroughTelemetry, Snapshot};
 use crate::metrics::family;
 
-/// One line of the contract: a family, and where its value is found.
-type Row<T> = (&'static Family, fn(&T) -> u64);
+/// One line of the contract.
+struct Row<T> {
+    family: &'static Family,
+    /// Where its value is found.
+    value: fn(&T) -> u64,
+    /// Whether its value is looked up before each snapshot; else code counts it where it happens, and an engine knows.
+    is_state: bool,
+}
+
+const fn state<T>(family: &'static Family, value: fn(&T) -> u64) -> Row<T> {
+    Row {
+        family,
+        value,
+        is_state: true,
+    }
+}
+
+const fn counted<T>(family: &'static Family, value: fn(&T) -> u64) -> Row<T> {
+    Row {
+        family,
+        value,
+        is_state: false,
+    }
+}
 
 macro_rules! gauges {
     ($($id:ident $name:literal $help:literal)*) => { $(static $id: Family = Family::gauge($name, $help);)* };
@@ -17,7 +39,6 @@ macro_rules! gauges {
 
 gauges! {
     UPTIME "musefs_uptime_seconds" "Seconds since the mount was made."
-    READS_INFLIGHT "musefs_reads_inflight" "Foreground reads queued or running."
     READS_INFLIGHT_MAX "musefs_reads_inflight_max" "Bound on foreground reads queued or running."
     DIR_HANDLES "musefs_dir_handles" "Open directory snapshots."
     DIR_HANDLES_MAX "musefs_dir_handles_max" "Bound on open directory snapshots; further ones are listed without."
@@ -41,149 +62,185 @@ gauges! {
     ALLOC_ACTIVE "musefs_alloc_active_bytes" "Bytes in pages that hold allocations."
     ALLOC_RETAINED "musefs_alloc_retained_bytes" "Bytes that the allocator keeps for later."
 }
-static READ_ERRORS: Family =
-    Family::counter("musefs_read_errors_total", "Reads answered with an error.");
-static REFRESH_GAP_FALLBACKS: Family = Family::counter(
-    "musefs_refresh_gap_fallbacks_total",
-    "Polls that had to rebuild everything because the store was replaced.",
+
+/// Reads queued or running: counted by the edge.
+pub static READS_INFLIGHT: Family = Family::gauge(
+    "musefs_reads_inflight",
+    "Foreground reads queued or running.",
 );
+/// Reads that failed: counted by the edge.
+pub static READ_ERRORS: Family =
+    Family::counter("musefs_read_errors_total", "Reads answered with an error.");
 
 /// What comes first, from the FUSE edge; `handles_open` of the core stands between its rows.
-static EDGE_BEFORE_HANDLES: &[Row<FuseTelemetry>] = &[(&UPTIME, |fuse| fuse.uptime_seconds)];
+static EDGE_BEFORE_HANDLES: &[Row<FuseTelemetry>] = &[state(&UPTIME, |fuse| fuse.uptime_seconds)];
+static HANDLES: &[Row<CoreTelemetry>] = &[counted(family("musefs_handles_open"), |core| {
+    core.handles_open
+})];
 static EDGE_AFTER_HANDLES: &[Row<FuseTelemetry>] = &[
-    (&READS_INFLIGHT, |fuse| fuse.reads_inflight),
-    (&READS_INFLIGHT_MAX, |fuse| fuse.reads_inflight_max),
-    (&READ_ERRORS, |fuse| fuse.read_errors),
-    (&DIR_HANDLES, |fuse| fuse.dir_handles),
-    (&DIR_HANDLES_MAX, |fuse| fuse.dir_handles_max),
-    (&POOL_WORKERS, |fuse| fuse.pool_workers),
-    (&POOL_ACTIVE, |fuse| fuse.pool_active),
-    (&POOL_QUEUED, |fuse| fuse.pool_queued),
+    counted(&READS_INFLIGHT, |fuse| fuse.reads_inflight),
+    state(&READS_INFLIGHT_MAX, |fuse| fuse.reads_inflight_max),
+    counted(&READ_ERRORS, |fuse| fuse.read_errors),
+    state(&DIR_HANDLES, |fuse| fuse.dir_handles),
+    state(&DIR_HANDLES_MAX, |fuse| fuse.dir_handles_max),
+    state(&POOL_WORKERS, |fuse| fuse.pool_workers),
+    state(&POOL_ACTIVE, |fuse| fuse.pool_active),
+    state(&POOL_QUEUED, |fuse| fuse.pool_queued),
 ];
-static HANDLES: &[Row<CoreTelemetry>] =
-    &[(family("musefs_handles_open"), |core| core.handles_open)];
 static CORE: &[Row<CoreTelemetry>] = &[
-    (&CACHE_HEADER_ENTRIES, |core| core.cache_header_entries),
-    (&CACHE_HEADER_BYTES, |core| core.cache_header_bytes),
-    (&CACHE_HEADER_BYTES_MAX, |core| core.cache_header_bytes_max),
-    (family("musefs_cache_header_hits_total"), |core| {
+    state(&CACHE_HEADER_ENTRIES, |core| core.cache_header_entries),
+    state(&CACHE_HEADER_BYTES, |core| core.cache_header_bytes),
+    state(&CACHE_HEADER_BYTES_MAX, |core| core.cache_header_bytes_max),
+    counted(family("musefs_cache_header_hits_total"), |core| {
         core.cache_header_hits
     }),
-    (family("musefs_cache_header_misses_total"), |core| {
+    counted(family("musefs_cache_header_misses_total"), |core| {
         core.cache_header_misses
     }),
-    (&CACHE_SIZE_ENTRIES, |core| core.cache_size_entries),
-    (&READAHEAD_BUDGET, |core| core.readahead_budget_bytes),
-    (&READAHEAD_CHARGED, |core| core.readahead_charged_bytes),
-    (&TREE_NODES, |core| core.tree_nodes),
-    (&INODE_PATHS, |core| core.inode_paths),
-    (&REFRESH_GENERATION, |core| core.refresh_generation),
-    (&REFRESH_GAP_FALLBACKS, |core| core.refresh_gap_fallbacks),
-    (&REFRESH_NEEDS_REBUILD, |core| {
+    state(&CACHE_SIZE_ENTRIES, |core| core.cache_size_entries),
+    state(&READAHEAD_BUDGET, |core| core.readahead_budget_bytes),
+    state(&READAHEAD_CHARGED, |core| core.readahead_charged_bytes),
+    state(&TREE_NODES, |core| core.tree_nodes),
+    state(&INODE_PATHS, |core| core.inode_paths),
+    state(&REFRESH_GENERATION, |core| core.refresh_generation),
+    counted(family("musefs_refresh_gap_fallbacks_total"), |core| {
+        core.refresh_gap_fallbacks
+    }),
+    state(&REFRESH_NEEDS_REBUILD, |core| {
         u64::from(core.refresh_needs_rebuild)
     }),
 ];
 static PASSTHROUGH: &[Row<PassthroughTelemetry>] = &[
-    (&PASSTHROUGH_DISABLED, |passthrough| {
+    state(&PASSTHROUGH_DISABLED, |passthrough| {
         u64::from(passthrough.disabled)
     }),
-    (&PASSTHROUGH_ACTIVE, |passthrough| passthrough.active),
+    state(&PASSTHROUGH_ACTIVE, |passthrough| passthrough.active),
 ];
 static ALLOCATOR: &[Row<AllocatorStats>] = &[
-    (&ALLOC_ALLOCATED, |stats| stats.allocated),
-    (&ALLOC_RESIDENT, |stats| stats.resident),
-    (&ALLOC_ACTIVE, |stats| stats.active),
-    (&ALLOC_RETAINED, |stats| stats.retained),
+    state(&ALLOC_ALLOCATED, |stats| stats.allocated),
+    state(&ALLOC_RESIDENT, |stats| stats.resident),
+    state(&ALLOC_ACTIVE, |stats| stats.active),
+    state(&ALLOC_RETAINED, |stats| stats.retained),
 ];
 static COUNTERS: &[Row<Snapshot>] = &[
-    (family("musefs_backing_opens_total"), |counted| {
+    counted(family("musefs_backing_opens_total"), |counted| {
         counted.opens
     }),
-    (family("musefs_backing_stats_total"), |counted| {
+    counted(family("musefs_backing_stats_total"), |counted| {
         counted.stats
     }),
-    (family("musefs_backing_preads_total"), |counted| {
+    counted(family("musefs_backing_preads_total"), |counted| {
         counted.preads
     }),
-    (family("musefs_backing_pread_bytes_total"), |counted| {
+    counted(family("musefs_backing_pread_bytes_total"), |counted| {
         counted.pread_bytes
     }),
-    (family("musefs_art_chunks_total"), |counted| {
+    counted(family("musefs_art_chunks_total"), |counted| {
         counted.art_chunks
     }),
-    (family("musefs_binary_tag_chunks_total"), |counted| {
+    counted(family("musefs_binary_tag_chunks_total"), |counted| {
         counted.binary_tag_chunks
     }),
-    (family("musefs_scan_opens_total"), |counted| {
+    counted(family("musefs_scan_opens_total"), |counted| {
         counted.scan_opens
     }),
-    (family("musefs_scan_preads_total"), |counted| {
+    counted(family("musefs_scan_preads_total"), |counted| {
         counted.scan_preads
     }),
-    (family("musefs_scan_bytes_total"), |counted| {
+    counted(family("musefs_scan_bytes_total"), |counted| {
         counted.scan_bytes_read
     }),
-    (family("musefs_readahead_hits_total"), |counted| {
+    counted(family("musefs_readahead_hits_total"), |counted| {
         counted.readahead_hits
     }),
-    (family("musefs_readahead_misses_total"), |counted| {
+    counted(family("musefs_readahead_misses_total"), |counted| {
         counted.readahead_misses
     }),
 ];
 
-/// The contract's counters out of an engine's snapshot. A family that the engine never declared counted nothing.
-fn counted(values: &musefs_telemetry::Snapshot) -> Snapshot {
-    let of = |family| values.value(family, 0).unwrap_or(0);
-    Snapshot {
-        opens: of(const { family("musefs_backing_opens_total") }),
-        stats: of(const { family("musefs_backing_stats_total") }),
-        preads: of(const { family("musefs_backing_preads_total") }),
-        pread_bytes: of(const { family("musefs_backing_pread_bytes_total") }),
-        art_chunks: of(const { family("musefs_art_chunks_total") }),
-        binary_tag_chunks: of(const { family("musefs_binary_tag_chunks_total") }),
-        scan_opens: of(const { family("musefs_scan_opens_total") }),
-        scan_preads: of(const { family("musefs_scan_preads_total") }),
-        scan_bytes_read: of(const { family("musefs_scan_bytes_total") }),
-        readahead_hits: of(const { family("musefs_readahead_hits_total") }),
-        readahead_misses: of(const { family("musefs_readahead_misses_total") }),
+fn write_rows<T>(writer: &mut Writer<'_>, rows: &[Row<T>], values: &T) {
+    for row in rows {
+        writer.single(row.family, (row.value)(values));
     }
 }
 
-/// Writes families and remembers which.
-struct Contract<'w, 't> {
-    writer: &'w mut Writer<'t>,
-    written: HashSet<&'static str>,
+/// The gauges of the contract that show the state of a moment, in an engine.
+#[derive(Debug)]
+pub struct StateGauges {
+    core: States<CoreTelemetry>,
+    fuse: States<FuseTelemetry>,
+    passthrough: States<PassthroughTelemetry>,
+    allocator: States<AllocatorStats>,
 }
 
-impl Contract<'_, '_> {
-    fn rows<T>(&mut self, rows: &[Row<T>], values: &T) {
-        for (family, value) in rows {
-            self.writer.single(family, value(values));
-            self.written.insert(family.name);
+/// Gauges, each with where its value is found.
+#[derive(Debug)]
+struct States<T>(Vec<(Gauge, Value<T>)>);
+
+type Value<T> = fn(&T) -> u64;
+
+impl<T: 'static> States<T> {
+    fn declare(
+        engine: &Engine,
+        rows: impl IntoIterator<Item = &'static Row<T>>,
+    ) -> Result<Self, DescribeError> {
+        rows.into_iter()
+            .filter(|row| row.is_state)
+            .map(|row| Ok((engine.gauge(row.family)?, row.value)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    fn show(&self, values: Option<&T>) {
+        for (gauge, value) in &self.0 {
+            match values {
+                Some(values) => gauge.set(value(values).cast_signed()),
+                None => gauge.clear(),
+            }
         }
     }
+}
 
-    fn all(
-        &mut self,
+impl StateGauges {
+    /// Declares them with `engine`.
+    ///
+    /// # Errors
+    /// When a name is taken already.
+    pub fn declare(engine: &Engine) -> Result<Self, DescribeError> {
+        Ok(Self {
+            core: States::declare(engine, CORE)?,
+            fuse: States::declare(engine, EDGE_BEFORE_HANDLES.iter().chain(EDGE_AFTER_HANDLES))?,
+            passthrough: States::declare(engine, PASSTHROUGH)?,
+            allocator: States::declare(engine, ALLOCATOR)?,
+        })
+    }
+
+    /// Shows the state of a moment, which is in every snapshot from here on. Blocks that are `None` are in none.
+    pub fn show(
+        &self,
         core: &CoreTelemetry,
         fuse: &FuseTelemetry,
         allocator: Option<&AllocatorStats>,
-        counters: Option<&Snapshot>,
     ) {
-        self.rows(EDGE_BEFORE_HANDLES, fuse);
-        self.rows(HANDLES, core);
-        self.rows(EDGE_AFTER_HANDLES, fuse);
-        self.rows(CORE, core);
-        if let Some(passthrough) = &fuse.passthrough {
-            self.rows(PASSTHROUGH, passthrough);
-        }
-        if let Some(allocator) = allocator {
-            self.rows(ALLOCATOR, allocator);
-        }
-        if let Some(counters) = counters {
-            self.rows(COUNTERS, counters);
-        }
+        self.core.show(Some(core));
+        self.fuse.show(Some(fuse));
+        self.passthrough.show(fuse.passthrough.as_ref());
+        self.allocator.show(allocator);
     }
+}
+
+/// The names of the contract, in its order.
+fn names() -> impl Iterator<Item = &'static str> {
+    fn of<T>(rows: &'static [Row<T>]) -> impl Iterator<Item = &'static str> {
+        rows.iter().map(|row| row.family.name)
+    }
+    of(EDGE_BEFORE_HANDLES)
+        .chain(of(HANDLES))
+        .chain(of(EDGE_AFTER_HANDLES))
+        .chain(of(CORE))
+        .chain(of(PASSTHROUGH))
+        .chain(of(ALLOCATOR))
+        .chain(of(COUNTERS))
 }
 
 /// The contract's families as unlabelled Prometheus text: HELP, TYPE and value of each, in a fixed order. Blocks whose
@@ -196,70 +253,37 @@ pub fn render_prometheus(
 ) -> String {
     let mut text = String::new();
     let mut writer = Writer::new(&mut text, &[]);
-    let mut contract = Contract {
-        writer: &mut writer,
-        written: HashSet::new(),
-    };
-    contract.all(core, fuse, allocator, counters);
+    write_rows(&mut writer, EDGE_BEFORE_HANDLES, fuse);
+    write_rows(&mut writer, HANDLES, core);
+    write_rows(&mut writer, EDGE_AFTER_HANDLES, fuse);
+    write_rows(&mut writer, CORE, core);
+    if let Some(passthrough) = &fuse.passthrough {
+        write_rows(&mut writer, PASSTHROUGH, passthrough);
+    }
+    if let Some(allocator) = allocator {
+        write_rows(&mut writer, ALLOCATOR, allocator);
+    }
+    if let Some(counters) = counters {
+        write_rows(&mut writer, COUNTERS, counters);
+    }
     text.push('\n');
     text
 }
 
-/// Everything a served metrics file shows.
-#[derive(Debug)]
-pub struct Served<'a> {
-    /// The filesystem core.
-    pub core: CoreTelemetry,
-    /// The FUSE edge.
-    pub fuse: FuseTelemetry,
-    /// The allocator, where it tells.
-    pub allocator: Option<AllocatorStats>,
-    /// All of the engine's families.
-    pub engine: &'a musefs_telemetry::Snapshot,
-    /// Families without labels whose values are no counters of the engine, with their values.
-    pub facts: &'a [(Family, u64)],
-    /// The family that tells which program this is, with its label values.
-    pub build_info: (&'a Family, &'a [(&'a str, &'a str)]),
-}
-
-/// A served metrics file: the contract's families, then all others of the catalogue, then padding to a multiple of 4096
-/// bytes that is at least `len_min`, and `# EOF` as the last line. Every sample carries the `identity` labels.
-///
-/// Padding makes the file's size the same for a long time: a reader that asks for the size of an open file gets that of
-/// the newest text, and cuts or fills what it read to that.
-pub fn render_served(served: &Served<'_>, identity: &[(String, String)], len_min: usize) -> String {
-    const END: &str = "# EOF\n";
-    const ROUND: usize = 4096;
-    let mut text = String::with_capacity(len_min.max(ROUND));
+/// All families of `engine` as Prometheus text, those of the contract first and in its order. Every sample carries the
+/// `identity` labels.
+pub fn render_served(engine: &musefs_telemetry::Snapshot, identity: &[(String, String)]) -> String {
+    let mut text = String::new();
     let mut writer = Writer::new(&mut text, identity);
-    let mut contract = Contract {
-        writer: &mut writer,
-        written: HashSet::new(),
-    };
-    let counters = counted(served.engine);
-    contract.all(
-        &served.core,
-        &served.fuse,
-        served.allocator.as_ref(),
-        Some(&counters),
-    );
-    let written = contract.written;
-    for (family, value) in served.facts {
-        writer.single(family, value);
+    for metric in names().filter_map(|name| engine.find(name)) {
+        writer.metric(&metric);
     }
-    let (family, labels) = served.build_info;
-    writer.header(family);
-    writer.sample(family, labels.iter().copied(), 1);
-    for metric in served.engine.families() {
-        if !written.contains(metric.family().name) {
+    let contract: HashSet<&str> = names().collect();
+    for metric in engine.families() {
+        if !contract.contains(metric.family().name) {
             writer.metric(&metric);
         }
     }
-    let len = (text.len() + PAD_MIN + END.len())
-        .next_multiple_of(ROUND)
-        .max(len_min);
-    pad(&mut text, len - END.len());
-    text.push_str(END);
     text
 }
 

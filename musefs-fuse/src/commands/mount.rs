@@ -10,11 +10,12 @@ use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::Metrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
-use musefs_core::serve::{Musefs, ServeConfig};
+use musefs_core::serve::Musefs;
 use musefs_telemetry::{Engine, MetricSet as _};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+mod config;
 mod options;
 mod permitted;
 mod report;
@@ -27,7 +28,7 @@ use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::invalidate::{Invalidator, Telling};
 use crate::metrics::EdgeMetrics;
-use crate::metrics_files::MetricsFiles;
+use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::space::FreeSpace;
 
@@ -38,7 +39,6 @@ const WORKERS_PER_CORE: usize = 4;
 const WORKERS_MIN: usize = 8;
 /// Store connections for resolving files. More would not be faster: a resolve is a handful of indexed reads.
 const STORE_CONNECTIONS: usize = 3;
-const MIB: u64 = 1 << 20;
 
 /// Mounts and serves until told to end; the exit code.
 ///
@@ -53,27 +53,23 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
-    let identity = options::identity(args, &mountpoint)?;
     let mut refresher = Refresher::open(&args.db, tree_config)?;
     let roots = refresher.roots()?;
     mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
     permitted::check(args)?;
+    let Declared {
+        engine,
+        metrics,
+        edge,
+        gauges,
+    } = Declared::new()?;
+    let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
 
-    let engine = Engine::new();
-    let metrics = Metrics::declare(&engine).context("a metric of the core")?;
-    let edge = EdgeMetrics::declare(&engine).context("a metric of the edge")?;
     let (workers, event_loops) = thread_counts(args);
-    let serve_config = ServeConfig {
-        mode: options::mode(args),
-        header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
-        readahead_bytes_max: u64::from(args.readahead_mib) * MIB,
-        dir_handles_max: args.dir_handles_max,
-        store_connections: STORE_CONNECTIONS,
-    };
     let connections = open_connections(&args.db, STORE_CONNECTIONS)?;
     let musefs = Arc::new(Musefs::new(
-        serve_config,
+        options::serve_config(args, STORE_CONNECTIONS),
         engine.clone(),
         metrics,
         connections,
@@ -87,8 +83,8 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
     sweep_at_intervals(&dispatch);
     let metrics_files = Arc::new(MetricsFiles::new(
-        options::directory_name(args),
-        identity,
+        presentation,
+        gauges,
         Arc::clone(&musefs),
         Arc::clone(&dispatch),
     ));
@@ -149,6 +145,26 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         std::process::exit(served?.into());
     }
     served
+}
+
+/// What the mount counts, all of it: the catalogue does not change after this.
+struct Declared {
+    engine: Engine,
+    metrics: Metrics,
+    edge: EdgeMetrics,
+    gauges: Gauges,
+}
+
+impl Declared {
+    fn new() -> anyhow::Result<Self> {
+        let engine = Engine::new();
+        Ok(Self {
+            metrics: Metrics::declare(&engine).context("a metric of the core")?,
+            edge: EdgeMetrics::declare(&engine).context("a metric of the edge")?,
+            gauges: Gauges::declare(&engine).context("a gauge of the mount")?,
+            engine,
+        })
+    }
 }
 
 /// Workers and event loops.

@@ -40,7 +40,10 @@ fn count(dispatch: &Dispatch, way: Way) -> u64 {
 }
 
 fn inflight(engine: &Engine) -> u64 {
-    EdgeMetrics::reads_inflight(&engine.snapshot())
+    let snapshot = engine.snapshot();
+    snapshot
+        .value(&musefs_core::telemetry::READS_INFLIGHT, 0)
+        .unwrap()
 }
 
 /// Occupies a pool thread until the sender is dropped.
@@ -86,7 +89,7 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     assert_eq!(count(&dispatch, Way::Panicked), 2);
     assert_eq!(count(&dispatch, Way::Inline), 1);
     assert_eq!(inflight(&engine), 0);
-    assert_eq!(EdgeMetrics::read_errors(&engine.snapshot()), 2);
+    assert_eq!(dispatch.metrics.read_errors.value(), 2);
     assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
 }
 

@@ -216,6 +216,11 @@ impl Single {
     pub(crate) fn value(&self) -> u64 {
         self.0.value(0)
     }
+
+    /// The slot that it is the first cell of.
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.0
+    }
 }
 
 #[cold]

@@ -25,3 +25,22 @@ pub mod openmetrics {
         text.push_str("# EOF\n");
     }
 }
+
+/// Numbers with nothing around them.
+pub mod plain {
+    use crate::describe::Kind;
+    use crate::snapshot::{Metric, Snapshot};
+
+    /// There are no numbers.
+    pub const fn suffixes(_: Kind) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// There are no numbers.
+    pub fn push(_: &mut String, metric: &Metric, _: usize, _: usize) -> bool {
+        match *metric {}
+    }
+
+    /// Appends nothing.
+    pub fn encode(_: &mut String, _: &Snapshot) {}
+}

@@ -119,6 +119,8 @@ impl Counter {
         fn add(&self, amount: u64);
         /// 0.
         fn value(&self) -> u64 = 0;
+        /// Nothing.
+        fn per_shard(&self) -> Vec<u64> = Vec::new();
     }
 }
 
@@ -149,6 +151,8 @@ impl<K: SeriesKey> Gauges<K> {
         /// Does nothing.
         fn set(&self, key: K, value: i64);
         /// Does nothing.
+        fn clear(&self, key: K);
+        /// Does nothing.
         fn add(&self, key: K, amount: i64);
         /// 0.
         fn value(&self, key: K) -> i64 = 0;
@@ -159,6 +163,8 @@ impl Gauge {
     calls! {
         /// Does nothing.
         fn set(&self, value: i64);
+        /// Does nothing.
+        fn clear(&self);
         /// Does nothing.
         fn add(&self, amount: i64);
         /// 0.

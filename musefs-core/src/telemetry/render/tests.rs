@@ -129,40 +129,41 @@ fn absent_blocks_are_left_out() {
 }
 
 #[test]
-fn a_served_file_is_padded_and_names_each_family_once() {
-    let engine = musefs_telemetry::Engine::new();
+fn a_served_text_has_the_contract_first_and_each_family_once() {
+    let engine = Engine::new();
     let metrics = crate::metrics::Metrics::declare(&engine).unwrap();
+    let states = StateGauges::declare(&engine).unwrap();
+    let reads = engine.up_down_counters(&READS_INFLIGHT).unwrap();
+    let errors = engine.counter(&READ_ERRORS).unwrap();
     metrics.scan_opens.add(3);
-    let snapshot = engine.snapshot();
-    let build_info = Family::gauge("musefs_build_info", "Which program this is.");
-    let served = Served {
-        core: core(),
-        fuse: fuse(),
-        allocator: None,
-        engine: &snapshot,
-        facts: &[(Family::gauge("musefs_up", "1."), 1)],
-        build_info: (&build_info, &[("version", "0")]),
+    metrics.handles_open.add(1);
+    metrics.cache_header_hits.add(5);
+    metrics.cache_header_misses.add(6);
+    metrics.refresh_gap_fallbacks.add(13);
+    reads.add(0, 21);
+    errors.add(23);
+    states.show(&core(), &fuse(), None);
+    let plain = render_served(&engine.snapshot(), &[]);
+    let counters = Snapshot {
+        scan_opens: 3,
+        ..Snapshot::default()
     };
-    let identity = [("mount".to_owned(), "/mnt".to_owned())];
-    let text = render_served(&served, &identity, 0);
-    assert_eq!(text.len() % 4096, 0);
-    assert!(text.ends_with("\n# EOF\n"));
-    assert_eq!(
-        render_served(&served, &identity, text.len() + 4096).len(),
-        text.len() + 4096
-    );
-    let mut families: Vec<&str> = text
+    let contract = render_prometheus(&core(), &fuse(), None, Some(&counters));
+    assert!(plain.starts_with(contract.trim_end()), "{plain}");
+    let types: Vec<&str> = plain
         .lines()
         .filter(|line| line.starts_with("# TYPE "))
         .collect();
-    let all = families.len();
-    families.sort_unstable();
-    families.dedup();
-    assert_eq!(families.len(), all);
-    assert!(text.contains("musefs_scan_opens_total{mount=\"/mnt\"} 3\n"));
-    assert!(text.contains("musefs_read_bytes_total{mount=\"/mnt\",source=\"backing\"} 0\n"));
+    let distinct: HashSet<&&str> = types.iter().collect();
+    assert_eq!(types.len(), distinct.len());
+
+    let labelled = render_served(
+        &engine.snapshot(),
+        &[("mount".to_owned(), "/mnt".to_owned())],
+    );
+    assert!(labelled.contains("musefs_scan_opens_total{mount=\"/mnt\"} 3\n"));
     assert!(
-        samples(&text)
+        samples(&labelled)
             .iter()
             .all(|sample| sample.contains("{mount=\"/mnt\""))
     );

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use musefs_core::refresh::TreeConfig;
-use musefs_core::serve::Mode;
+use musefs_core::serve::{Mode, ServeConfig};
 use musefs_core::template::{Fallbacks, Template, known_fields};
+use musefs_telemetry::Engine;
 use nix::unistd::{Group, User};
 
+use super::config;
 use crate::adapter::Appearance;
 use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
 use crate::commands::Failure;
-use crate::metrics_files::{self, DirectoryName, LINK_NAME};
+use crate::metrics_files::{self, DirectoryName, LINK_NAME, Presentation};
 
-pub(super) fn mode(args: &MountArgs) -> Mode {
+fn mode(args: &MountArgs) -> Mode {
     match args.mode {
         ModeArg::Synthesis => Mode::Synthesis,
         ModeArg::StructureOnly => Mode::StructureOnly,
@@ -69,7 +71,31 @@ fn warn_of_unknown_fields(template: &Template) {
     }
 }
 
-pub(super) fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
+pub(super) fn serve_config(args: &MountArgs, store_connections: usize) -> ServeConfig {
+    const MIB: u64 = 1 << 20;
+    ServeConfig {
+        mode: mode(args),
+        header_cache_bytes_max: u64::from(args.header_cache_mib) * MIB,
+        readahead_bytes_max: u64::from(args.readahead_mib) * MIB,
+        dir_handles_max: args.dir_handles_max,
+        store_connections,
+    }
+}
+
+/// How the metrics directory appears at `mountpoint`, with the catalogue of `engine`.
+pub(super) fn presentation(
+    args: &MountArgs,
+    mountpoint: &Path,
+    engine: &Engine,
+) -> Result<Presentation, Failure> {
+    Ok(Presentation {
+        directory: directory_name(args),
+        identity: identity(args, mountpoint, engine)?,
+        config: config::text(args),
+    })
+}
+
+fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
     match &args.metrics_dir {
         MetricsDirectory::Off => None,
         MetricsDirectory::Name(name) => Some(DirectoryName {
@@ -80,10 +106,12 @@ pub(super) fn directory_name(args: &MountArgs) -> Option<DirectoryName> {
 }
 
 /// The labels that tell this mount's samples from another's.
-pub(super) fn identity(
+fn identity(
     args: &MountArgs,
     mountpoint: &Path,
+    engine: &Engine,
 ) -> Result<Vec<(String, String)>, Failure> {
+    let own_labels = metrics_files::own_labels(engine);
     let mut labels = args.metrics_label.clone();
     for (index, (key, _)) in labels.iter().enumerate() {
         if labels[..index].iter().any(|(before, _)| before == key) {
@@ -91,7 +119,7 @@ pub(super) fn identity(
                 "--metrics-label {key}: given twice"
             )));
         }
-        if metrics_files::own_labels().any(|own| own == key) {
+        if own_labels.iter().any(|own| own == key) {
             return Err(Failure::usage(anyhow!(
                 "--metrics-label {key}: samples have a label of that name already; choose another"
             )));
@@ -133,7 +161,12 @@ pub(super) fn appearance(args: &MountArgs) -> Result<Appearance, Failure> {
         gid,
         file_mode: args.file_mode,
         dir_mode: args.dir_mode,
-        ttl: Duration::from_millis(args.attr_ttl_ms),
+        ttl: if args.no_kernel_cache {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(args.attr_ttl_ms)
+        },
+        keeps_bytes: !args.no_kernel_cache,
     })
 }
 
