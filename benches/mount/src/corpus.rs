@@ -50,7 +50,11 @@ pub fn names(number: usize) -> Names {
         artist: format!("Artist {:05}", number / TRACKS_PER_ARTIST),
         album: format!("Album {album:06}"),
         title: format!("Title {number:07}"),
-        extension: if album.is_multiple_of(2) { "flac" } else { "mp3" },
+        extension: if album.is_multiple_of(2) {
+            "flac"
+        } else {
+            "mp3"
+        },
     }
 }
 

@@ -57,7 +57,12 @@ pub fn table(facts: &[(&'static str, String)], rows: &[Row]) -> String {
     });
     let lines: Vec<Vec<String>> = lines
         .into_iter()
-        .map(|line| line.into_iter().zip(shown).filter_map(|(cell, shown)| shown.then_some(cell)).collect())
+        .map(|line| {
+            line.into_iter()
+                .zip(shown)
+                .filter_map(|(cell, shown)| shown.then_some(cell))
+                .collect()
+        })
         .collect();
     let columns = shown.iter().filter(|shown| **shown).count();
     let widths: Vec<usize> = (0..columns)
@@ -105,10 +110,10 @@ fn cell(cell: &Cell) -> String {
 fn remark(row: &Row) -> String {
     let mut parts: Vec<String> = Vec::new();
     for column in COLUMNS {
-        if let Cell::Reason(reason) = row.cell(column) {
-            if reason != "—" {
-                parts.push(format!("{}: {reason}", column.name()));
-            }
+        if let Cell::Reason(reason) = row.cell(column)
+            && reason != "—"
+        {
+            parts.push(format!("{}: {reason}", column.name()));
         }
     }
     parts.join("; ")

@@ -124,13 +124,14 @@ pub fn whole_files(paths: &[PathBuf]) -> anyhow::Result<f64> {
 pub fn walk(dir: &Path, files: usize) -> anyhow::Result<f64> {
     let start = Instant::now();
     let found = Command::new("find")
-        .arg(dir)
-        .args(["-type", "f", "-not", "-path", "*/.*", "-printf", "%s\n"])
+        .current_dir(dir)
+        .args([".", "-path", "./.*", "-prune"])
+        .args(["-o", "-type", "f", "-printf", "%s\n"])
         .stderr(Stdio::inherit())
         .output()
         .context("find")?;
     let seconds = start.elapsed().as_secs_f64();
-    let lines = found.stdout.iter().filter(|byte| **byte == b'\n').count();
+    let lines = String::from_utf8_lossy(&found.stdout).lines().count();
     ensure!(
         found.status.success() && lines == files,
         "{lines} files in {}, not {files}",

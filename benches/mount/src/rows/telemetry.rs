@@ -19,12 +19,11 @@ const SCRAPERS: usize = 2;
 /// Listings go on that long after the last change was shown.
 const STORM_GOES_ON: Duration = Duration::from_millis(300);
 
-pub fn measure(bench: &mut Bench) -> anyhow::Result<()> {
+pub fn measure(bench: &mut Bench) {
     scrape(bench);
     storm(bench);
     compiled_out(bench);
     beside_scraping(bench);
-    Ok(())
 }
 
 fn scrape(bench: &mut Bench) {
