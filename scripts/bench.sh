@@ -11,7 +11,7 @@
 #   --tracks N    tracks in the library [default: 50000; 300 with --quick]
 #   --runs N      how often each thing is done [default: 5; 3 with --quick]
 #   --dir DIR     where the library is made and mounted [default: TMPDIR or /tmp]; about 3 GB, and half a gigabyte of memory
-#   --out PATH    the table is written to PATH.txt, PATH.json, PATH.svg [default: target/bench/bench]
+#   --out PATH    the table is written to PATH.txt, PATH.json, PATH.svg [default: in target/bench]
 #
 # Exit codes: 0 all rows have a number or a reason, 1 something failed, 64 wrong usage, 130 interrupted.
 set -euo pipefail
@@ -76,7 +76,7 @@ mapfile -t packages < <(missing_packages cc=build-essential make=build-essential
 install_packages "${packages[@]}"
 
 target=$(target_directory)
-out=${out:-$target/bench/bench}
+out=${out:-$target/bench/${quick:+quick-}bench}
 mkdir -p "${out%/*}" "$target/bench"
 work=$(mktemp -d "$dir/musefs-bench.XXXXXX")
 work=$(realpath "$work")

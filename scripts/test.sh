@@ -129,6 +129,9 @@ scripts/check-models.sh
 heading "Tests"
 cargo test --locked
 
+heading "The benchmark of a mount, in small"
+scripts/bench.sh --quick >/dev/null
+
 heading "Budgets of the telemetry engine"
 scripts/check-budgets.sh
 
