@@ -132,7 +132,7 @@ impl Engine {
         /// 0.
         fn overflowed(&self) -> u64 = 0;
         /// None.
-        fn families(&self) -> Vec<&'static crate::describe::Family> = Vec::new();
+        fn families(&self) -> Vec<&'static Family> = Vec::new();
         /// No families.
         fn snapshot(&self) -> Snapshot = Snapshot;
         /// Does nothing.
