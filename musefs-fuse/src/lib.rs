@@ -12,4 +12,6 @@ pub mod log;
 pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
+pub mod passthrough;
 pub mod space;
+pub mod tuning;

@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::sync::Arc;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use musefs_core::serve::Musefs;
-use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, PassthroughTelemetry, StateGauges};
+use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, StateGauges};
 use musefs_core::tree::Inode;
 use musefs_telemetry::{DescribeError, Engine};
 use parking_lot::RwLock;
@@ -19,6 +20,8 @@ use parking_lot::RwLock;
 use crate::dispatch::Dispatch;
 use crate::metrics::Way;
 use crate::metrics::mount::MountGauges;
+use crate::passthrough::Passthrough;
+use crate::tuning::Tuning;
 
 mod nodes;
 mod texts;
@@ -71,6 +74,7 @@ pub struct MetricsFiles {
     directory: Option<DirectoryName>,
     identity: Vec<(String, String)>,
     config: String,
+    tuning: OnceLock<Tuning>,
     nodes: Nodes,
     states: StateGauges,
     mount: MountGauges,
@@ -81,6 +85,7 @@ pub struct MetricsFiles {
     started: (Instant, SystemTime),
     musefs: Arc<Musefs>,
     dispatch: Arc<Dispatch>,
+    passthrough: Arc<Passthrough>,
 }
 
 /// How the directory appears.
@@ -143,12 +148,14 @@ impl MetricsFiles {
         gauges: Gauges,
         musefs: Arc<Musefs>,
         dispatch: Arc<Dispatch>,
+        passthrough: Arc<Passthrough>,
     ) -> Self {
         let catalogue = musefs.engine().families();
         Self {
             directory: presentation.directory,
             identity: presentation.identity,
             config: presentation.config,
+            tuning: OnceLock::new(),
             nodes: Nodes::of(catalogue.into_iter()),
             states: gauges.states,
             mount: gauges.mount,
@@ -159,6 +166,7 @@ impl MetricsFiles {
             started: gauges.started,
             musefs,
             dispatch,
+            passthrough,
         }
     }
 
@@ -312,7 +320,7 @@ impl MetricsFiles {
             engine: self.musefs.engine(),
             snapshot: &values,
             identity: &self.identity,
-            config: &self.config,
+            config: &self.config(),
             shares: &shares,
         };
         let texts = std::array::from_fn(|index| {
@@ -326,6 +334,29 @@ impl MetricsFiles {
             texts,
             values,
         }
+    }
+
+    /// Has `config` tell what the kernel was told of the mount.
+    pub fn tell_tuning(&self, tuning: Tuning) {
+        // It is set once, by the one who mounts.
+        self.tuning.set(tuning).ok();
+    }
+
+    /// What the mount was told, and what it has told the kernel.
+    fn config(&self) -> String {
+        let mut config = self.config.clone();
+        for (name, outcome) in self
+            .tuning
+            .get()
+            .iter()
+            .flat_map(|tuning| tuning.outcomes())
+        {
+            writeln!(config, "kernel.{name} = {outcome}")
+                .expect("a String takes whatever is written to it");
+        }
+        writeln!(config, "kernel.passthrough = {}", self.passthrough.told())
+            .expect("a String takes whatever is written to it");
+        config
     }
 
     /// All values of this moment, those included that are looked up only when somebody asks.
@@ -368,7 +399,7 @@ impl MetricsFiles {
             pool_workers: pool.workers(),
             pool_active: pool.active(),
             pool_queued: pool.waiting().0,
-            passthrough: PASSTHROUGH,
+            passthrough: self.passthrough.telemetry(),
         }
     }
 
@@ -390,16 +421,6 @@ impl MetricsFiles {
         self.open.write().remove(&handle).is_some()
     }
 }
-
-/// This program asks the kernel for no passthrough.
-const PASSTHROUGH: Option<PassthroughTelemetry> = if cfg!(target_os = "linux") {
-    Some(PassthroughTelemetry {
-        disabled: true,
-        active: 0,
-    })
-} else {
-    None
-};
 
 #[cfg(feature = "jemalloc")]
 fn allocator_stats() -> Option<AllocatorStats> {

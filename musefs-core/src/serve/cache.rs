@@ -29,6 +29,8 @@ pub(super) struct Resolved {
     pub stamp: Stamp,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
+    /// Whether the backing file is on a filesystem of this machine that lies on no other.
+    pub is_local: bool,
     /// When what is served last changed, in ns since 1970.
     pub mtime_ns: i64,
     /// Whether this is a later version of the track than its inode stands for.
@@ -173,6 +175,7 @@ mod tests {
                 inode: 0,
             },
             without_waiting: true,
+            is_local: true,
             mtime_ns: 0,
             is_newer: false,
         })

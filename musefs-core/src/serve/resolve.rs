@@ -79,6 +79,7 @@ impl Musefs {
         let opened = backing::open(&path, &self.metrics)
             .map_err(|source| self.backing_error(track, &path, source))?;
         let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
+        let is_local = without_waiting || backing::is_in_memory(&opened.file);
         let file = opened.file;
         let layout = self
             .with_small_ranges_inline(&layout, &file, stamp.size)
@@ -90,6 +91,7 @@ impl Musefs {
             mtime_ns: mtime_of(&detail.row),
             stamp,
             without_waiting,
+            is_local,
             is_newer,
         };
         self.check_stamp(&file, &resolved)?;

@@ -31,6 +31,7 @@ use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::space::FreeSpace;
+use crate::tuning::Tuning;
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -82,21 +83,24 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     };
     let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
     sweep_at_intervals(&dispatch);
+    let passthrough = options::passthrough(args, &edge);
     let metrics_files = Arc::new(MetricsFiles::new(
         presentation,
         gauges,
         Arc::clone(&musefs),
         Arc::clone(&dispatch),
+        Arc::clone(&passthrough),
     ));
     let space = FreeSpace::watch(roots)?;
     let telling = Arc::new(Telling::default());
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
-        metrics_files,
+        metrics_files: Arc::clone(&metrics_files),
         appearance,
         space: Arc::clone(&space),
         telling: Arc::clone(&telling),
+        passthrough,
     };
     // Watched from here on, so that a signal that comes while the mount is made is not lost.
     let (events, ended) = mpsc::channel();
@@ -104,6 +108,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let session = Session::new(adapter, &mountpoint, &session_config(args, event_loops))
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
+    metrics_files.tell_tuning(tune(device, args.kernel_readahead_kib));
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     telling.by(session.notifier());
     let invalidator = Arc::new(Invalidator::start(
@@ -194,6 +199,15 @@ fn refresh_at_intervals(
             });
         })?;
     Ok(())
+}
+
+/// Tells the kernel what makes the mount faster, and the log what came of it.
+fn tune(device: Option<u64>, readahead_kib: u32) -> Tuning {
+    let tuning = Tuning::apply(device, readahead_kib);
+    for (name, outcome) in tuning.outcomes() {
+        tracing::info!("the kernel's {name} = {outcome}");
+    }
+    tuning
 }
 
 /// Edits are found by polling where the store cannot be watched.
