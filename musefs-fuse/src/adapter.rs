@@ -23,7 +23,9 @@ use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::Operation;
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
+use crate::passthrough::Passthrough;
 use crate::roots::Roots;
+use crate::tuning::{BACKGROUND_REQUESTS_MAX, CONGESTION_THRESHOLD};
 
 /// What the mount shows of every file and directory, whoever owns the backing files.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +73,6 @@ impl Appearance {
     }
 }
 
-/// Requests that the kernel may have under way for read-ahead and the like. Those of files that hang count, too: far more than
-/// their readers have, so that the rest goes on. The pool has bounds of its own.
-const BACKGROUND_REQUESTS_MAX: u16 = 4096;
 const BLOCK_BYTES: u32 = 4096;
 const NAME_BYTES_MAX: u32 = 255;
 /// Positions of `.`, `..` and the metrics directory in a listing; the library's entries come after them.
@@ -94,6 +93,8 @@ pub struct Adapter {
     pub roots: Arc<Roots>,
     /// Tells the kernel what is not true any more while it waits for the answer that makes it so.
     pub telling: Arc<Telling>,
+    /// Which open files the kernel reads itself.
+    pub passthrough: Arc<Passthrough>,
 }
 
 thread_local! {
@@ -216,8 +217,14 @@ impl Adapter {
 
     fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
         let (musefs, telling) = (Arc::clone(&self.musefs), Arc::clone(&self.telling));
+        let passthrough = Arc::clone(&self.passthrough);
         let keeps_bytes = self.appearance.keeps_bytes;
         let give = move |reply: ReplyOpen, handle: HandleId| {
+            let file = musefs.passable(handle);
+            if let Some(backing) = passthrough.opened(inode, file.as_deref(), &reply) {
+                let flags = FopenFlags::FOPEN_NOFLUSH;
+                return reply.opened_passthrough(FileHandle(handle.0), flags, &backing);
+            }
             let is_newer = musefs.is_newer_than_its_inode(handle);
             if is_newer {
                 telling.forget_attributes(inode);
@@ -392,10 +399,16 @@ impl Filesystem for Adapter {
                 tracing::info!("this kernel has no {wanted:?}");
             }
         }
+        self.passthrough.agree(config);
         config
             .set_max_background(BACKGROUND_REQUESTS_MAX)
             .map_err(|least| {
                 std::io::Error::other(format!("at least {least} background requests"))
+            })?;
+        config
+            .set_congestion_threshold(CONGESTION_THRESHOLD)
+            .map_err(|least| {
+                std::io::Error::other(format!("a congestion threshold of at least {least}"))
             })?;
         Ok(())
     }
@@ -564,6 +577,7 @@ impl Filesystem for Adapter {
                 .ok_or(Errno::EBADF),
             _ => self.dispatch.guard(|| {
                 let released = core(self.musefs.release(HandleId(handle.0)))?;
+                self.passthrough.released(Inode(inode.0));
                 if let Some(waits_for) = released.waits_for() {
                     let file = inode.0;
                     self.dispatch

@@ -230,6 +230,20 @@ pub(super) fn probe_device(opened: &Opened, devices: &Devices, metrics: &Metrics
     without_waiting
 }
 
+/// Whether the file is on a filesystem without a disk. Asks that filesystem, so it may wait.
+pub(super) fn is_in_memory(file: &File) -> bool {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    rustix::fs::fstatfs(file).is_ok_and(|found| {
+        #[allow(
+            clippy::unnecessary_fallible_conversions,
+            clippy::useless_conversion,
+            reason = "the field's type differs between machines"
+        )]
+        let kind = i64::try_from(found.f_type);
+        kind == Ok(TMPFS_MAGIC)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,6 +33,8 @@ pub(super) struct Resolved {
     pub device: u64,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
+    /// Whether the backing file is on a filesystem of this machine that lies on no other.
+    pub is_local: bool,
     /// When what is served last changed, in ns since 1970.
     pub mtime_ns: i64,
     /// What the backing file is.
@@ -188,6 +190,7 @@ mod tests {
             },
             device: 0,
             without_waiting: true,
+            is_local: true,
             mtime_ns: 0,
             format: Format::Flac,
             bitrate_bps: None,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -29,6 +30,13 @@ pub struct Handle {
     pub(super) attributes: Attributes,
     pub(super) stream: Stream,
     pub(super) position: ReadPosition,
+}
+
+impl AsFd for Handle {
+    /// The backing file.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 /// An open directory: the listing as it was when it was opened.

@@ -160,6 +160,7 @@ impl Musefs {
             .map_err(|source| self.backing_error(track, path, source))?;
         self.troubles.descriptor_found();
         let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
+        let is_local = without_waiting || backing::is_in_memory(&opened.file);
         let Opened { file, device, .. } = opened;
         let layout = self
             .with_small_ranges_inline(&located.layout, &file, stamp.size)
@@ -175,6 +176,7 @@ impl Musefs {
             stamp,
             device,
             without_waiting,
+            is_local,
             is_newer: located.is_newer,
         };
         self.check_stamp(&file, &resolved)?;
