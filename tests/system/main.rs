@@ -44,4 +44,6 @@ mod stuck_backing;
 mod system_errors;
 mod tag;
 mod textfile;
+mod truth;
 mod usage;
+mod wedge;

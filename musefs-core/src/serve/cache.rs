@@ -29,6 +29,8 @@ pub(super) struct Resolved {
     pub path: PathBuf,
     /// What the backing file looked like when the layout was made.
     pub stamp: Stamp,
+    /// The number of the device that the backing file is on.
+    pub device: u64,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
     /// When what is served last changed, in ns since 1970.
@@ -184,6 +186,7 @@ mod tests {
                 ctime_ns: 0,
                 inode: 0,
             },
+            device: 0,
             without_waiting: true,
             mtime_ns: 0,
             format: Format::Flac,
