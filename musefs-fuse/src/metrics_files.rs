@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
@@ -337,7 +338,7 @@ impl MetricsFiles {
             engine: self.musefs.engine(),
             snapshot: &values,
             identity: &self.identity,
-            config: &self.config,
+            config: &self.config(),
             shares: &shares,
             verdict: &verdict,
         };
@@ -371,6 +372,17 @@ impl MetricsFiles {
             allocator_stats().as_ref(),
         );
         self.musefs.engine().snapshot()
+    }
+
+    /// What the mount was told, and the directories of the library by the numbers that labels have for them.
+    fn config(&self) -> String {
+        let mut text = self.config.clone();
+        for (number, root) in self.musefs.roots().iter().enumerate() {
+            let root = root.to_string_lossy();
+            writeln!(text, "root {number} = {}  # store", root.escape_debug())
+                .expect("a String takes whatever is written to it");
+        }
+        text
     }
 
     fn shares(&self) -> Vec<Share> {

@@ -1,7 +1,7 @@
 //! What to do when a number is bad: one sentence or two for each family of the catalogue, in the order of the page that
 //! `musefs metrics list --markdown` prints.
 //!
-//! Every family has its line here: a test compares the two.
+//! Every family has its line here and every line its family: a test compares the two.
 
 /// Families that are looked at together.
 pub(super) struct Group {
