@@ -400,11 +400,7 @@ impl MetricsFiles {
             writeln!(text, "root {number} = {}  # store", root.escape_debug())
                 .expect("a String takes whatever is written to it");
         }
-        let tuned = self
-            .tuning
-            .get()
-            .into_iter()
-            .flat_map(|tuning| tuning.outcomes());
+        let tuned = self.tuning.get().into_iter().flat_map(Tuning::outcomes);
         for (name, outcome) in tuned {
             writeln!(text, "kernel.{name} = {outcome}")
                 .expect("a String takes whatever is written to it");

@@ -145,15 +145,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     );
 
     let served = wait_for_end(&ended, &mountpoint, device);
-    let deadline = Instant::now() + STOP_DEADLINE;
-    let stopped = [
-        // First, while there is a lane to render what it writes.
-        keeper.is_none_or(|keeper| keeper.stop(deadline)),
-        musefs.turns().ask_and_wait(deadline),
-        health.roots.stop(deadline),
-        dispatch.stop(deadline),
-    ];
-    if stopped.contains(&false) {
+    if !stop(keeper, &health) {
         tracing::warn!(
             "a thread is stuck on a disk or network that does not answer; leaving without it"
         );
@@ -161,6 +153,19 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         std::process::exit(served?.into());
     }
     served
+}
+
+/// Ends the threads of a mount; whether all ended in time.
+fn stop(keeper: Option<Keeper>, health: &Health) -> bool {
+    let deadline = Instant::now() + STOP_DEADLINE;
+    let stopped = [
+        // First, while there is a lane to render what it writes.
+        keeper.is_none_or(|keeper| keeper.stop(deadline)),
+        health.musefs.turns().ask_and_wait(deadline),
+        health.roots.stop(deadline),
+        health.dispatch.stop(deadline),
+    ];
+    !stopped.contains(&false)
 }
 
 /// What the mount counts, all of it: the catalogue does not change after this.
