@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use musefs_core::formats::{self, AudioProperties, Desired, Fetched, Format, Probe, Tag};
 use musefs_core::ids::TrackId;
-use musefs_core::metrics::Metrics;
+use musefs_core::metrics::{CoreMetrics, Metrics};
 use musefs_core::names::ServedPath;
 use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
 use musefs_core::scan::{ScanOptions, scan};
@@ -217,7 +217,9 @@ fn served(work: &Path) -> Musefs {
         mode: Mode::Synthesis,
         reserved_root_names: Vec::new(),
     };
-    let mut refresher = Refresher::open(&db, config).expect("the store");
+    let engine = Engine::new();
+    let metrics = CoreMetrics::declare(&engine).expect("metrics");
+    let mut refresher = Refresher::open(&db, config, &metrics).expect("the store");
     let (published, _) = refresher.build(None).expect("a tree");
     let config = ServeConfig {
         mode: Mode::Synthesis,
@@ -226,9 +228,7 @@ fn served(work: &Path) -> Musefs {
         dir_handles_max: 16,
         store_connections: 1,
     };
-    let engine = Engine::new();
-    let metrics = Metrics::declare(&engine).expect("metrics");
-    let stores = open_connections(&db, 1).expect("a connection");
+    let stores = open_connections(&db, 1, &metrics).expect("a connection");
     Musefs::new(config, engine, metrics, stores, published)
 }
 

@@ -104,7 +104,7 @@ pub struct Metrics {
     pub(crate) starved: Counter,
     /// Times that it had to be found out where the bytes of a served file are, also in vain, by cause.
     pub(crate) resolves: Counters<ResolveCause>,
-    /// Time that this took, by cause.
+    /// Time that finding out where the bytes of served files are took, by cause.
     #[metric(unit = "seconds")]
     pub(crate) resolve: Counters<ResolveCause>,
     /// Requests that failed because their backing file could not be served, by reason.

@@ -60,12 +60,12 @@ pub struct LastScanMetrics {
     /// When the last scan that came to its end did so, in seconds since the epoch.
     #[metric(unit = "seconds")]
     timestamp: Gauge,
-    /// How long it took.
+    /// How long the last scan that came to its end took.
     #[metric(unit = "seconds")]
     duration: Gauge,
-    /// Files that it came upon or missed, by what it made of them.
+    /// Files that the last scan came upon or missed, by what it made of them.
     files: Gauges<ScanOutcome>,
-    /// Files and directories that failed in it, by reason. Such files are among the others too: they are listed all the same.
+    /// Files and directories that failed in the last scan, by reason. Such files are listed all the same.
     failures: Gauges<ScanFailureReason>,
 }
 

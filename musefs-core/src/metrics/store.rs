@@ -35,7 +35,7 @@ pub struct StoreMetrics {
     /// Statements that the mount ran on its connections to the store once they were open, by what they asked for. Beginning
     /// and ending a transaction count as one each.
     pub(crate) store_queries: Counters<QueryKind>,
-    /// Time that they took, from asking until the last row was taken, by what they asked for.
+    /// Time that statements on the store took, from asking until the last row was taken, by what they asked for.
     #[metric(unit = "seconds")]
     pub(crate) store_query: Counters<QueryKind>,
     /// Memory that the database engine held in this process when the store was last polled.

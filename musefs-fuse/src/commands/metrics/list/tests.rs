@@ -23,7 +23,7 @@ fn the_page_about_metrics_is_what_the_program_prints() {
 }
 
 #[test]
-fn every_family_has_advice() {
+fn every_family_has_advice_and_every_advice_a_family() {
     let families = families();
     let declared: BTreeSet<&str> = families.iter().map(|family| family.name).collect();
     let mut advised = BTreeSet::new();
@@ -33,6 +33,8 @@ fn every_family_has_advice() {
     }
     let without: Vec<_> = declared.difference(&advised).collect();
     assert!(without.is_empty(), "no advice for {without:?}");
+    let unknown: Vec<_> = advised.difference(&declared).collect();
+    assert!(unknown.is_empty(), "advice for nothing: {unknown:?}");
 }
 
 #[test]
