@@ -43,6 +43,7 @@ macro_rules! calls {
     };
 }
 
+pub mod events;
 pub mod histograms;
 pub mod metrics;
 pub mod reading;

@@ -1,4 +1,5 @@
 use super::dynamic::{DynCounter, DynGauge, DynHistogram, DynOp, OpSite};
+use super::events::{Events, Subscription};
 use super::metrics::{
     Counter, Counters, Gauge, InFlight, MinMaxSumCount, SampledTimer, UpDownCounter,
 };
@@ -20,6 +21,7 @@ fn every_type_is_empty() {
             Ctx,
         )>(),
         size_of::<Stats<Failure, (), ()>>(),
+        size_of::<(Events, Subscription)>(),
     ];
-    assert_eq!(sizes, [0; 5]);
+    assert_eq!(sizes, [0; 6]);
 }
