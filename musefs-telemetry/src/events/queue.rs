@@ -4,7 +4,7 @@
 //! takes no memory; what finds no room is counted.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Queue {
     entries: Entries,
+    listeners: AtomicUsize,
     /// Rings of threads that are new to the draining thread.
     incoming: Mutex<Vec<Consumer<OperationRecord>>>,
     drainer: OnceLock<Thread>,
@@ -53,6 +54,7 @@ impl Queue {
     pub(super) fn new(faults: Arc<Faults>) -> Self {
         Self {
             entries: Entries::default(),
+            listeners: AtomicUsize::new(0),
             incoming: Mutex::default(),
             drainer: OnceLock::new(),
             starting: Mutex::default(),
@@ -69,8 +71,13 @@ impl Queue {
         &self.entries
     }
 
+    /// How many queued handlers there are.
+    pub(super) fn listeners(&self) -> &AtomicUsize {
+        &self.listeners
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
-        !self.entries.load().is_empty()
+        self.listeners.load(Ordering::Relaxed) != 0
     }
 
     pub(super) fn own_thread(&self) -> u32 {

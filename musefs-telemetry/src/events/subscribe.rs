@@ -58,6 +58,7 @@ impl Drop for Subscription {
         };
         self.entry.active.store(false, Relaxed);
         let entries = if self.queued {
+            events.queue.listeners().fetch_sub(1, Relaxed);
             events.queue.entries()
         } else {
             &events.inline
@@ -113,6 +114,7 @@ impl Events {
         change(self.queue.entries(), |entries| {
             entries.push(Arc::clone(&entry));
         });
+        self.queue.listeners().fetch_add(1, Relaxed);
         self.listeners.fetch_add(1, Relaxed);
         Ok(Subscription {
             events: Arc::downgrade(self),
