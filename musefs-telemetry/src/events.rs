@@ -56,7 +56,7 @@ pub use crate::outcome::{Completion, Outcome, TIERS_MAX};
 pub use lines::LogHandler;
 pub use subscribe::Subscription;
 
-use crate::describe::{AttributeEnum, DescribeError, Family, Label, intern};
+use crate::describe::{AttributeEnum, DescribeError, Label};
 use crate::registry::Engine;
 use deliver::Quiet;
 use queue::Queue;
@@ -218,25 +218,10 @@ impl Events {
                 values: A::VALUES,
             }
         }
-        let observe = |ending: &str,
-                       help,
-                       labels: &[Label],
-                       read: fn(&Self, usize) -> u64|
-         -> Result<(), _> {
-            let name = format!("{prefix}_{ending}");
-            let family = intern(&name, help, Family::counter("", ""), labels).ok_or(
-                DescribeError::Exhausted {
-                    name,
-                    needed: 1,
-                    free: 0,
-                },
-            )?;
+        let observe = |ending, help, labels: &[Label], read: fn(&Self, usize) -> u64| {
             let events = Arc::downgrade(self);
-            engine.observe_counters(family, move |index| {
-                let value = events.upgrade().map_or(0, |events| read(&events, index));
-                i64::try_from(value).unwrap_or(i64::MAX)
-            })?;
-            Ok::<(), DescribeError>(())
+            let value = move |index| events.upgrade().map_or(0, |events| read(&events, index));
+            engine.observe_total(format!("{prefix}_{ending}"), help, labels, value)
         };
         observe(
             "events_dropped_total",

@@ -16,7 +16,8 @@
 //! sums the slabs of all threads. Nothing ever zeroes a live cell, so any number of readers coexist.
 //!
 //! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
-//! operations, [`events`] to hear of them one by one, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! operations, [`events`] to hear of them one by one, [`logging`] to
+//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
 //! texts.
 //!
 //! # Where to find what you know
@@ -40,6 +41,9 @@
 //! | what the fields of an event are called | [`fields`] |
 //! | coalesced requests, background work | [`Ctx::follows`](scope::Ctx::follows) and [`Ctx::triggers`](scope::Ctx::triggers) |
 //! | a log of operations, of slow ones, of failures | [`Events::recent`], [`Events::slow`] and [`Events::failed`], which are kept whether anybody listens or not |
+//! | event macros with names that the compiler checks | [`event_debug!`], [`event_info!`], [`event_warn!`], [`event_error!`] |
+//! | providers of a context: silent, console at once or behind a queue, own pipeline | [`logging::Providers`]; what telemetry says of itself is never queued ([`logging::InternalMode`]) |
+//! | `RUST_LOG` | `filter_from_environment` of [`logging::ProvidersBuilder`] |
 //! | lines and spans of `tracing` | features `logs` (`events::LogHandler`) and `tracing`; example `telemetry_subscriber` |
 //! | a summary of each operation | example `telemetry_accumulator` |
 //! | a stopwatch | [`Scope`] for operations, [`metrics::SampledTimer`] for paths that are shorter than reading a clock |
@@ -87,6 +91,9 @@ pub mod events;
 pub mod histograms;
 #[cfg(feature = "http")]
 pub mod http;
+mod logged;
+#[cfg(feature = "stats")]
+pub mod logging;
 #[cfg(feature = "stats")]
 pub mod metrics;
 mod outcome;
@@ -109,7 +116,7 @@ pub mod stats;
 mod off;
 #[cfg(not(feature = "stats"))]
 pub use off::{
-    cursor, dynamic, events, histograms, metrics, registry, report, scope, snapshot, stats,
+    cursor, dynamic, events, histograms, logging, metrics, registry, report, scope, snapshot, stats,
 };
 
 pub use cursor::{Batch, Cursor, Temporality};

@@ -45,6 +45,7 @@ macro_rules! calls {
 
 pub mod events;
 pub mod histograms;
+pub mod logging;
 pub mod metrics;
 pub mod reading;
 pub mod registry;
