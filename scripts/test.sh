@@ -91,6 +91,7 @@ if ! python3 -c 'import ensurepip' 2>/dev/null; then
 fi
 install_packages "${packages[@]}"
 unpack promtool prometheus
+unpack prometheus prometheus
 unpack prometheus-node-exporter prometheus-node-exporter
 python_environment
 corpus

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
-use crate::metrics::Metrics;
-use crate::refresh::BuildReport;
+use crate::metrics::{CoreMetrics, Metrics};
+use crate::refresh::Holdings;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
@@ -26,6 +26,7 @@ mod backing;
 mod cache;
 mod dark;
 mod handles;
+mod pattern;
 mod readahead;
 mod reader;
 mod resolve;
@@ -152,6 +153,7 @@ pub struct ListedEntry<'a> {
 pub struct Musefs {
     config: ServeConfig,
     engine: Engine,
+    counted: CoreMetrics,
     metrics: Metrics,
     tree: ArcSwap<Tree>,
     roots: ArcSwap<HashMap<RootId, PathBuf>>,
@@ -166,18 +168,23 @@ pub struct Musefs {
     turns: Arc<Stop>,
     generation: AtomicU64,
     needs_rebuild: AtomicBool,
+    store_unreadable: AtomicBool,
 }
 
 impl Musefs {
-    /// Serves what is published, whose tracks are those of `stores` (several connections to one store). `metrics` are declared
-    /// with `engine`.
+    /// Serves what is published, whose tracks are those of `stores` (several connections to one store). `counted` is
+    /// declared with `engine`.
     pub fn new(
         config: ServeConfig,
         engine: Engine,
-        metrics: Metrics,
+        counted: CoreMetrics,
         stores: Vec<Store>,
         published: Published,
     ) -> Self {
+        let metrics = counted.serving.clone();
+        let dark = DarkTracks::new(&metrics);
+        dark.publish(published.holdings.unparsable().clone(), |_| true);
+        show_library(&counted, &published);
         Self {
             tree: ArcSwap::from_pointee(published.tree),
             roots: ArcSwap::from_pointee(published.roots),
@@ -185,15 +192,17 @@ impl Musefs {
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
-            dark: DarkTracks::new(&metrics),
+            dark,
             superseded: Mutex::default(),
             readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
             inode_paths: AtomicU64::new(published.inode_paths),
             turns: Arc::default(),
             generation: AtomicU64::new(0),
             needs_rebuild: AtomicBool::new(false),
+            store_unreadable: AtomicBool::new(false),
             config,
             engine,
+            counted,
             metrics,
         }
     }
@@ -373,6 +382,7 @@ impl Musefs {
             file,
             attributes,
             stream,
+            position: pattern::ReadPosition::default(),
         })
     }
 
@@ -496,7 +506,7 @@ impl Musefs {
             tree_nodes: tree.node_count() as u64,
             inode_paths: self.inode_paths.load(Relaxed),
             refresh_generation: self.generation.load(Relaxed),
-            refresh_gap_fallbacks: self.metrics.refresh_gap_fallbacks.value(),
+            refresh_gap_fallbacks: self.counted.refresh.gap_fallbacks.value(),
             refresh_needs_rebuild: self.needs_rebuild.load(Relaxed),
         }
     }
@@ -538,26 +548,30 @@ impl Musefs {
             Some(stores) => self.stores.replace(stores, published.inode_base),
             None => self.stores.rebase(published.inode_base),
         }
+        show_library(&self.counted, &published);
         let before = self.tree.load_full();
         self.supersede(&before, &published.tree, renewed);
         self.roots.store(Arc::new(published.roots));
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
-        if !self.dark.is_empty() {
-            // What was wrong is known of the version that was tried.
-            match renewed {
-                Renewed::All => self.dark.retain(|_| false),
-                Renewed::Some(tracks) => self.dark.retain(|track| !tracks.contains_key(&track)),
-                Renewed::Compared => {
-                    let before: HashMap<TrackId, Inode> = before.tracks().collect();
-                    let now = self.tree.load();
-                    let same: HashSet<TrackId> = now
-                        .tracks()
-                        .filter(|(track, inode)| before.get(track) == Some(inode))
-                        .map(|(track, _)| track)
-                        .collect();
-                    self.dark.retain(|track| same.contains(&track));
-                }
+        // What was wrong is known of the version that was tried.
+        let unparsable = published.holdings.unparsable().clone();
+        match renewed {
+            Renewed::All => self.dark.publish(unparsable, |_| false),
+            Renewed::Some(tracks) => {
+                self.dark
+                    .publish(unparsable, |track| !tracks.contains_key(&track));
+            }
+            Renewed::Compared if self.dark.is_empty() => self.dark.publish(unparsable, |_| true),
+            Renewed::Compared => {
+                let before: HashMap<TrackId, Inode> = before.tracks().collect();
+                let now = self.tree.load();
+                let same: HashSet<TrackId> = now
+                    .tracks()
+                    .filter(|(track, inode)| before.get(track) == Some(inode))
+                    .map(|(track, _)| track)
+                    .collect();
+                self.dark.publish(unparsable, |track| same.contains(&track));
             }
         }
         self.generation.fetch_add(1, Relaxed);
@@ -580,15 +594,6 @@ impl Musefs {
         }
     }
 
-    pub(crate) fn note_refresh(&self, report: &BuildReport) {
-        self.metrics.refresh_rows.add(report.rows_read);
-        self.metrics.refresh_nodes.add(report.nodes_built);
-    }
-
-    pub(crate) fn note_gap(&self) {
-        self.metrics.refresh_gap_fallbacks.increment();
-    }
-
     pub(crate) fn publish_roots(&self, roots: HashMap<RootId, PathBuf>) {
         self.roots.store(Arc::new(roots));
     }
@@ -597,8 +602,23 @@ impl Musefs {
         self.config.store_connections
     }
 
-    pub(crate) fn needs_rebuild(&self) -> bool {
+    /// Whether the published tree is known to be behind the store.
+    pub fn needs_rebuild(&self) -> bool {
         self.needs_rebuild.load(Relaxed)
+    }
+
+    /// Whether the last look at the store for what changed failed.
+    pub fn is_store_unreadable(&self) -> bool {
+        self.store_unreadable.load(Relaxed)
+    }
+
+    /// How many listed tracks could not be served when that was last tried.
+    pub fn dark_tracks(&self) -> u64 {
+        self.dark.count()
+    }
+
+    pub(crate) fn set_store_unreadable(&self, unreadable: bool) {
+        self.store_unreadable.store(unreadable, Relaxed);
     }
 
     pub(crate) fn set_needs_rebuild(&self, needs: bool) {
@@ -617,6 +637,18 @@ impl Musefs {
     }
 }
 
+/// Shows what a tree that is about to be published holds.
+fn show_library(counted: &CoreMetrics, published: &Published) {
+    let library = &counted.library;
+    for (format, tracks) in published.holdings.by_format() {
+        library.tracks.set(format, tracks.cast_signed());
+    }
+    let directories = published.tree.directory_count() as u64;
+    library.directories.set(directories.cast_signed());
+    let bytes = published.tree.file_bytes();
+    library.bytes.set(bytes.cast_signed());
+}
+
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
@@ -630,6 +662,8 @@ pub struct Published {
     pub roots: HashMap<RootId, PathBuf>,
     /// Directory paths that have an inode.
     pub inode_paths: u64,
+    /// What the tracks in the tree are.
+    pub holdings: Holdings,
     /// What is added to a sequence number to make the inode of a track.
     pub inode_base: u64,
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
@@ -21,7 +21,7 @@ use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::Operation;
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
-use crate::space::FreeSpace;
+use crate::roots::Roots;
 
 /// What the mount shows of every file and directory, whoever owns the backing files.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +87,8 @@ pub struct Adapter {
     pub metrics_files: Arc<MetricsFiles>,
     /// Owner, modes, lifetimes.
     pub appearance: Appearance,
-    /// What is free on the backing filesystems.
-    pub space: Arc<FreeSpace>,
+    /// The directories that the library's files lie in.
+    pub roots: Arc<Roots>,
     /// Tells the kernel what is not true any more while it waits for the answer that makes it so.
     pub telling: Arc<Telling>,
 }
@@ -226,19 +226,18 @@ impl Adapter {
                 Ok(Attempt::WouldBlock) => {
                     // What was read already goes along.
                     let mut begun = std::mem::take(buffer);
-                    let musefs = Arc::clone(&self.musefs);
+                    let asked = Instant::now();
+                    let (musefs, worker) = (Arc::clone(&self.musefs), Arc::clone(&self.musefs));
+                    let opened = Arc::clone(&handle);
                     let work = move || {
-                        core(musefs.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
+                        core(worker.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
                     };
-                    self.dispatch.hand_to_pool(
-                        taken,
-                        subject,
-                        reply,
-                        work,
-                        |reply: ReplyData, read| {
-                            reply.data(read.filled());
-                        },
-                    );
+                    let give = move |reply: ReplyData, read: ReadBuffer| {
+                        musefs.note_read(&opened, &read, asked.elapsed());
+                        reply.data(read.filled());
+                    };
+                    self.dispatch
+                        .hand_to_pool(taken, subject, reply, work, give);
                 }
                 Err(error) => self
                     .dispatch
@@ -657,7 +656,7 @@ impl Filesystem for Adapter {
         let taken = self.dispatch.take(Operation::Statfs, request.unique().0);
         let (bytes, files) = self.musefs.usage();
         let block = u64::from(BLOCK_BYTES);
-        let free = self.space.free_bytes() / block;
+        let free = self.roots.seen().free_bytes / block;
         self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
             reply.statfs(
                 bytes.div_ceil(block) + free,

@@ -6,23 +6,28 @@
 //! A request is timed here, by the scope that is opened when it is taken and finished just before its answer leaves.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
+use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Scope};
 use parking_lot::Mutex;
 
-use crate::metrics::{EdgeMetrics, Operation, OperationScope, Way};
+use crate::metrics::{
+    EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told,
+};
 
 pub mod lane;
 pub mod pool;
+mod waiting;
 
 use lane::Lane;
+use musefs_core::phases;
 use pool::{Admission, Pool, Subject};
+use waiting::Waiting;
 
 /// A reply that can be carried to another thread and must be given exactly once.
 pub trait OwnedReply: Send + 'static {
@@ -70,16 +75,9 @@ pub struct Dispatch {
     metrics: EdgeMetrics,
     pool: Arc<Pool>,
     lane: Arc<Lane>,
-    /// Requests that another thread is to answer, by the order in which they came.
-    waiting: Mutex<BTreeMap<u64, Waiting>>,
-    next_waiting: AtomicU64,
+    /// Requests that the pool is to answer.
+    waiting: Waiting<Arc<dyn Expire>>,
     backing_timeout: Duration,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    until: Instant,
-    request: Arc<dyn Expire>,
 }
 
 /// A waiting request, as the sweep sees it.
@@ -93,6 +91,7 @@ struct Pending<R> {
     state: Mutex<PendingState<R>>,
     operation: Operation,
     subject: Subject,
+    handed_in: Instant,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
 }
@@ -124,7 +123,17 @@ impl<R> Pending<R> {
         self.unpark(metrics);
         let mut state = self.state.lock();
         state.running = true;
-        state.unanswered.is_some()
+        let is_wanted = state.unanswered.is_some();
+        drop(state);
+        if is_wanted {
+            self.count_queue(metrics);
+        }
+        is_wanted
+    }
+
+    fn count_queue(&self, metrics: &EdgeMetrics) {
+        let queued = self.handed_in.elapsed();
+        metrics.add_phase(self.operation, OperationPhase::Queue, queued);
     }
 
     /// The request, unless it was answered, and whether the thread was replaced.
@@ -150,6 +159,9 @@ impl<R: OwnedReply> Expire for Pending<R> {
             return;
         };
         self.unpark(metrics);
+        if !state.running {
+            self.count_queue(metrics);
+        }
         state.replaced = state.running && pool.replace_stuck(self.subject);
         drop(state);
         metrics.counters.requests.increment(Way::TimedOut);
@@ -164,9 +176,13 @@ fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, er
 
 /// Counts an answer. Before the reply leaves: whoever saw the answer sees it counted.
 fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
-    taken
-        .scope
-        .finish(error.map_or(Completion::Ok, |error| Completion::Errno(error.code())));
+    let completion = error.map_or(Completion::Ok, |error| Completion::Errno(error.code()));
+    debug_assert!(
+        ErrorNumber::of(completion).is_none_or(|failure| is_told(taken.operation, failure)),
+        "{error:?} is not told of {:?}",
+        taken.operation
+    );
+    taken.scope.finish(completion);
     if taken.operation == Operation::Read {
         metrics.reads_inflight_changed(-1);
         if error.is_some() {
@@ -185,8 +201,7 @@ impl Dispatch {
             pool: Pool::start(config.workers, config.queue_len_max, PARKED_MAX)?,
             lane: Lane::start()?,
             metrics,
-            waiting: Mutex::default(),
-            next_waiting: AtomicU64::new(0),
+            waiting: Waiting::new(),
             backing_timeout: config.backing_timeout,
         }))
     }
@@ -251,6 +266,20 @@ impl Dispatch {
         }
     }
 
+    /// Answers a request on another thread than the event loop that took it.
+    fn give_elsewhere<R: OwnedReply, T>(
+        &self,
+        taken: Taken,
+        reply: R,
+        result: Result<T, Errno>,
+        give: impl FnOnce(R, T),
+    ) {
+        let (operation, begun) = (taken.operation, Instant::now());
+        self.give(taken, reply, result, give);
+        self.metrics
+            .add_phase(operation, OperationPhase::Reply, begun.elapsed());
+    }
+
     /// Has the pool do `work`, which is about `subject`, and give its result.
     pub fn hand_to_pool<R: OwnedReply, T>(
         self: &Arc<Self>,
@@ -261,6 +290,7 @@ impl Dispatch {
         give: impl FnOnce(R, T) + Send + 'static,
     ) {
         let (operation, ctx) = (taken.operation, taken.scope.ctx());
+        let handed_in = Instant::now();
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
                 unanswered: Some((taken, reply)),
@@ -269,9 +299,11 @@ impl Dispatch {
             }),
             operation,
             subject,
+            handed_in,
             parked: AtomicBool::new(false),
         });
-        let number = self.await_answer(Arc::clone(&pending) as Arc<dyn Expire>);
+        let expires = Arc::clone(&pending) as Arc<dyn Expire>;
+        let ticket = self.waiting.add(operation, handed_in, expires);
         let job = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
             Box::new(move || {
@@ -279,12 +311,13 @@ impl Dispatch {
                     return false;
                 }
                 let entered = ctx.enter();
-                let result = dispatch.guard(work);
+                let (result, spent) = phases::clocked(|| dispatch.guard(work));
                 drop(entered);
-                dispatch.waiting.lock().remove(&number);
+                dispatch.metrics.add_work(operation, spent);
+                dispatch.waiting.remove(ticket);
                 let (unanswered, replaced) = pending.end();
                 if let Some((taken, reply)) = unanswered {
-                    dispatch.give(taken, reply, result, give);
+                    dispatch.give_elsewhere(taken, reply, result, give);
                 }
                 replaced
             })
@@ -299,7 +332,7 @@ impl Dispatch {
             }
             Admission::Refused => {
                 requests.increment(Way::Refused);
-                self.waiting.lock().remove(&number);
+                self.waiting.remove(ticket);
                 if let (Some((taken, reply)), _) = pending.end() {
                     answer_error(&self.metrics, taken, reply, Errno::EIO);
                 }
@@ -316,10 +349,13 @@ impl Dispatch {
         give: impl FnOnce(R, T) + Send + 'static,
     ) {
         let dispatch = Arc::clone(self);
+        let handed_in = Instant::now();
         let job = Box::new(move || {
+            let (metrics, operation) = (&dispatch.metrics, taken.operation);
+            metrics.add_phase(operation, OperationPhase::Queue, handed_in.elapsed());
             let result = dispatch.guard(work);
-            dispatch.metrics.counters.requests.increment(Way::Lane);
-            dispatch.give(taken, reply, result, give);
+            metrics.counters.requests.increment(Way::Lane);
+            dispatch.give_elsewhere(taken, reply, result, give);
         });
         if let Err(job) = self.lane.submit(job) {
             // Over the lane's bound the request is answered late rather than lost: nothing that the lane does waits.
@@ -327,28 +363,20 @@ impl Dispatch {
         }
     }
 
-    fn await_answer(&self, request: Arc<dyn Expire>) -> u64 {
-        let number = self.next_waiting.fetch_add(1, Relaxed);
-        let until = Instant::now() + self.backing_timeout;
-        self.waiting
-            .lock()
-            .insert(number, Waiting { until, request });
-        number
-    }
-
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
     /// on one is replaced.
     pub fn sweep(&self, now: Instant) {
-        loop {
-            let due = {
-                let mut waiting = self.waiting.lock();
-                match waiting.first_entry() {
-                    Some(oldest) if oldest.get().until <= now => oldest.remove(),
-                    _ => return,
-                }
-            };
-            due.request.expire(&self.metrics, &self.pool);
+        let overdue = self.waiting.take_overdue(now, self.backing_timeout);
+        // Those that wait behind a stuck one go first: the thread that takes its place is not to begin what nobody waits for.
+        for request in overdue.into_iter().rev() {
+            request.expire(&self.metrics, &self.pool);
         }
+    }
+
+    /// How long the oldest `operation` that the pool has not answered yet has been under way at `now`; nothing when there is
+    /// none. Takes no lock.
+    pub fn oldest_inflight(&self, operation: Operation, now: Instant) -> Duration {
+        self.waiting.oldest(operation, now)
     }
 
     /// The lane, for work at intervals.
@@ -373,7 +401,8 @@ impl Dispatch {
     }
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -17,8 +18,9 @@ use musefs_telemetry::{DescribeError, Engine};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
-use crate::metrics::Way;
-use crate::metrics::mount::MountGauges;
+use crate::health::{Health, Verdict};
+use crate::metrics::mount::{Moment, Mount};
+use crate::metrics::{Operation, Transport, Way, nanoseconds};
 
 mod nodes;
 mod texts;
@@ -73,7 +75,8 @@ pub struct MetricsFiles {
     config: String,
     nodes: Nodes,
     states: StateGauges,
-    mount: MountGauges,
+    mount: Mount,
+    health: Arc<Health>,
     current: ArcSwapOption<Snapshot>,
     lens: [AtomicUsize; TEXTS.len()],
     open: RwLock<HashMap<u64, Arc<[u8]>>>,
@@ -117,7 +120,7 @@ pub fn own_labels(engine: &Engine) -> Vec<&'static str> {
 #[derive(Debug)]
 pub struct Gauges {
     states: StateGauges,
-    mount: MountGauges,
+    mount: Mount,
     started: (Instant, SystemTime),
 }
 
@@ -130,7 +133,7 @@ impl Gauges {
         let started = (Instant::now(), SystemTime::now());
         Ok(Self {
             states: StateGauges::declare(engine)?,
-            mount: MountGauges::of_mount(engine, started.1)?,
+            mount: Mount::of_mount(engine, started.1)?,
             started,
         })
     }
@@ -138,12 +141,9 @@ impl Gauges {
 
 impl MetricsFiles {
     /// The directory of a mount, whose catalogue is complete.
-    pub fn new(
-        presentation: Presentation,
-        gauges: Gauges,
-        musefs: Arc<Musefs>,
-        dispatch: Arc<Dispatch>,
-    ) -> Self {
+    pub fn new(presentation: Presentation, gauges: Gauges, health: Arc<Health>) -> Self {
+        let musefs = Arc::clone(&health.musefs);
+        let dispatch = Arc::clone(&health.dispatch);
         let catalogue = musefs.engine().families();
         Self {
             directory: presentation.directory,
@@ -152,6 +152,7 @@ impl MetricsFiles {
             nodes: Nodes::of(catalogue.into_iter()),
             states: gauges.states,
             mount: gauges.mount,
+            health,
             current: ArcSwapOption::empty(),
             lens: Default::default(),
             open: RwLock::default(),
@@ -303,10 +304,34 @@ impl MetricsFiles {
         })
     }
 
+    /// From here on the kernel's side of the mount is that of the mount with this device number.
+    pub fn mounted_as(&self, device: u64) {
+        self.mount.mounted_as(device);
+    }
+
+    /// The text called `name` for somebody who gets it by another way than the mount, rendered on the lane. `None` when there
+    /// is no such text, or the lane is ending.
+    pub fn give(self: &Arc<Self>, name: &str, transport: Transport) -> Option<Arc<[u8]>> {
+        let node = self.child(NodeId::ROOT, OsStr::new(name))?;
+        let files = Arc::clone(self);
+        let (done, rendered) = mpsc::sync_channel(1);
+        let job = move || {
+            // Nobody waits any more when the mount is ending.
+            done.send(files.text(node, &files.fresh())).ok();
+        };
+        self.dispatch.lane().submit(Box::new(job)).ok()?;
+        let text = rendered.recv().ok()??;
+        let scrapes = &self.dispatch.metrics().counters.scrapes;
+        scrapes.increment(transport);
+        Some(text)
+    }
+
     fn render(&self) -> Snapshot {
-        self.dispatch.metrics().counters.renders.increment();
-        let time = SystemTime::now();
-        let values = self.observe();
+        let counters = &self.dispatch.metrics().counters;
+        counters.renders.increment();
+        let (begun, time) = (Instant::now(), SystemTime::now());
+        let verdict = self.health.verdict();
+        let values = self.observe(&verdict);
         let shares = self.shares();
         let sources = Sources {
             engine: self.musefs.engine(),
@@ -314,12 +339,14 @@ impl MetricsFiles {
             identity: &self.identity,
             config: &self.config,
             shares: &shares,
+            verdict: &verdict,
         };
         let texts = std::array::from_fn(|index| {
             let text = (TEXTS[index].render)(&sources, self.lens[index].load(Relaxed))?;
             self.lens[index].store(text.len(), Relaxed);
             Some(Arc::from(text.into_bytes()))
         });
+        counters.render.add(nanoseconds(begun.elapsed()));
         Snapshot {
             rendered: Instant::now(),
             time,
@@ -329,9 +356,15 @@ impl MetricsFiles {
     }
 
     /// All values of this moment, those included that are looked up only when somebody asks.
-    fn observe(&self) -> musefs_telemetry::Snapshot {
-        let (_, parked) = self.dispatch.pool().waiting();
-        self.mount.show(parked);
+    fn observe(&self, verdict: &Verdict) -> musefs_telemetry::Snapshot {
+        let now = Instant::now();
+        let oldest = |operation| self.dispatch.oldest_inflight(operation, now);
+        self.mount.show(&Moment {
+            requests_parked: self.dispatch.pool().waiting().1,
+            oldest_inflight: Operation::ALL.map(oldest),
+            roots: &self.health.roots.seen().reachable,
+            health: verdict,
+        });
         self.states.show(
             &self.musefs.telemetry(),
             &self.telemetry(),
@@ -374,7 +407,8 @@ impl MetricsFiles {
 
     /// Opens a text; the handle number.
     pub fn open(&self, text: Arc<[u8]>) -> u64 {
-        self.dispatch.metrics().counters.scrapes.increment();
+        let scrapes = &self.dispatch.metrics().counters.scrapes;
+        scrapes.increment(Transport::File);
         let handle = self.next_handle.fetch_add(1, Relaxed);
         self.open.write().insert(handle, text);
         handle

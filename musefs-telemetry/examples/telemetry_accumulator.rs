@@ -69,7 +69,11 @@ impl EventHandler for Handler {
 /// What one request does: every tenth is cancelled, and one in a thousand panics.
 fn request(ops: &Ops<Op>, number: u64) {
     let _entered = Ctx::next(0).enter();
-    let mut scope = ops.scope(if number.is_multiple_of(3) { Op::Open } else { Op::Read });
+    let mut scope = ops.scope(if number.is_multiple_of(3) {
+        Op::Open
+    } else {
+        Op::Read
+    });
     scope.tier("memory").finish(Outcome::Miss);
     scope.tier("disk").timed().fallback().finish(Outcome::Hit);
     match number {

@@ -11,7 +11,7 @@ use crate::support::users::{can_mount_as_normal_user, give_to_normal_user, is_ro
 use crate::support::{errno, eventually, has_program, not_for_this_user};
 
 /// Whether parts of the system can be hidden from a command; says why not.
-fn can_hide() -> bool {
+pub fn can_hide() -> bool {
     if !is_root() || !has_program("unshare") {
         not_for_this_user("only root can hide parts of the system from a command");
         return false;
@@ -25,7 +25,7 @@ fn can_hide() -> bool {
 }
 
 /// `musefs mount`, started by `prepare`, a line of shell in a mount namespace of its own, which gets it as `"$@"`.
-fn hidden(library: &Library, prepare: &str) -> Command {
+pub fn hidden(library: &Library, prepare: &str) -> Command {
     let mut command = Command::new("unshare");
     clean(&mut command).args(["-m", "sh", "-c", prepare, "sh", MUSEFS, "mount", "--db"]);
     command.arg(library.db()).arg(library.mountpoint());

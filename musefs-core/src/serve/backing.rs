@@ -16,6 +16,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::metrics::Metrics;
+use crate::phases::{self, Phase};
 use crate::store::Stamp;
 
 /// What an attempt to do something without waiting came to.
@@ -29,6 +30,7 @@ pub enum Attempt<T> {
 
 /// Opens `path` for reading; may wait.
 pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<Opened> {
+    let _phase = phases::enter(Phase::Backing);
     metrics.backing_opens.increment();
     // A FIFO or a device under an audio file's name would otherwise wait for a writer.
     let file = File::options()
@@ -81,6 +83,7 @@ pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<
 
 /// Metadata of an open file.
 fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
+    let _phase = phases::enter(Phase::Backing);
     metrics.backing_stats.increment();
     file.metadata()
 }
@@ -97,6 +100,7 @@ pub(super) fn read(
     offset: u64,
     metrics: &Metrics,
 ) -> io::Result<usize> {
+    let _phase = phases::enter(Phase::Backing);
     let mut filled = 0;
     while filled < into.len() {
         metrics.backing_preads.increment();

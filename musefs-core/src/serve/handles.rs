@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::Attributes;
 use super::cache::Resolved;
+use super::pattern::ReadPosition;
 use super::readahead::Stream;
 use crate::metrics::Metrics;
 use crate::tree::{Inode, NodeIndex, Tree};
@@ -27,6 +28,7 @@ pub struct Handle {
     pub(super) file: File,
     pub(super) attributes: Attributes,
     pub(super) stream: Stream,
+    pub(super) position: ReadPosition,
 }
 
 /// An open directory: the listing as it was when it was opened.

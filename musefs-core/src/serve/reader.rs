@@ -4,13 +4,15 @@
 //! from there.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
 use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
-use crate::metrics::{ByteSource, DarkReason};
+use crate::metrics::{BackingFailure, ByteSource, ServedBytes, nanoseconds};
+use crate::phases::{self, Phase};
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
 #[derive(Debug, Default)]
@@ -166,7 +168,7 @@ impl Musefs {
                 }
             }
         }
-        Attempt::Done(self.finish(handle, buffer))
+        Attempt::Done(self.finish(handle, offset, buffer))
     }
 
     /// As [`Musefs::read_cached`], but waits for what is not in memory. `buffer` is what the attempt left, or a new one.
@@ -218,7 +220,7 @@ impl Musefs {
                 }
             }
         }
-        self.finish(handle, buffer)
+        self.finish(handle, offset, buffer)
     }
 
     fn read_backing(
@@ -274,6 +276,7 @@ impl Musefs {
         offset: u64,
         into: &mut [u8],
     ) -> Result<(), Error> {
+        let _phase = phases::enter(Phase::Store);
         let count = self
             .stores
             .take()
@@ -294,7 +297,7 @@ impl Musefs {
         self.dark.darken(
             resolved.track,
             &resolved.path,
-            DarkReason::Changed,
+            BackingFailure::Changed,
             &"it has become shorter",
         );
         Error::Changed {
@@ -303,7 +306,7 @@ impl Musefs {
     }
 
     /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
-    fn finish(&self, handle: &Handle, buffer: &ReadBuffer) -> Result<(), Error> {
+    fn finish(&self, handle: &Handle, offset: u64, buffer: &ReadBuffer) -> Result<(), Error> {
         let looked = buffer.made_from_backing
             || buffer.from[ByteSource::Backing as usize] > 0
             || buffer.from[ByteSource::Readahead as usize] > 0;
@@ -311,12 +314,32 @@ impl Musefs {
             self.cache.remove(handle.inode);
             return Err(error);
         }
-        for (source, &bytes) in ByteSource::ALL.iter().zip(&buffer.from) {
+        let format = handle.resolved.format;
+        for (source, &bytes) in ByteSource::ALL.into_iter().zip(&buffer.from) {
             if bytes > 0 {
-                self.metrics.read_bytes.add(*source, bytes);
+                let served = ServedBytes { source, format };
+                self.metrics.read_bytes.add(served, bytes);
             }
         }
+        let len = buffer.filled as u64;
+        let header_len = handle.resolved.header_len;
+        let pattern = handle.position.note(offset, len, header_len);
+        self.metrics.reads.increment(pattern);
+        self.metrics.read_size.record(len);
         Ok(())
+    }
+
+    /// Notes that a read which had to wait is answered with `buffer`, `elapsed` after it was asked for. What that took longer
+    /// than the sound in it lasts, a player had to do without.
+    pub fn note_read(&self, handle: &Handle, buffer: &ReadBuffer, elapsed: Duration) {
+        let [_, _, readahead, backing] = buffer.from;
+        let sound_bytes = readahead + backing;
+        if let Some(bitrate_bps) = handle.resolved.bitrate_bps.filter(|_| sound_bytes > 0) {
+            let lasts_ns = u128::from(sound_bytes) * 8_000_000_000 / u128::from(bitrate_bps.get());
+            let lasts_ns = u64::try_from(lasts_ns).unwrap_or(u64::MAX);
+            let starved_ns = nanoseconds(elapsed).saturating_sub(lasts_ns);
+            self.metrics.starved.add(starved_ns);
+        }
     }
 }
 

@@ -2,18 +2,21 @@
 //! file's metadata read into memory. May wait for the store and for the backing file.
 
 use std::fs::File;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::backing;
 use super::cache::Resolved;
+use super::pattern::header_len;
 use super::{Error, Mode, Musefs, inode_of, mtime_of};
 use crate::formats;
 use crate::ids::TrackId;
 use crate::layout::{Layout, Segment};
-use crate::metrics::DarkReason;
-use crate::store::TrackDetail;
+use crate::metrics::{BackingFailure, ResolveCause, nanoseconds};
+use crate::phases::{self, Phase};
+use crate::store::{TrackDetail, TrackRow};
 use crate::tree::Inode;
 
 /// Backing ranges up to this size are read into memory when a file is resolved, so that a read of its head is not
@@ -41,6 +44,20 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
     }
 }
 
+/// Bits of the backing file that one second of its sound takes, as far as anybody knows.
+fn bitrate_bps(row: &TrackRow) -> Option<NonZeroU64> {
+    let known = row.properties.bitrate_bps.map(u64::from);
+    let average = || {
+        let duration_ms = row.properties.duration_ms?;
+        let bits_per_ms = u128::from(row.stamp.size) * 8_000;
+        let average = bits_per_ms.checked_div(duration_ms.into())?;
+        u64::try_from(average).ok()
+    };
+    known
+        .and_then(NonZeroU64::new)
+        .or_else(|| NonZeroU64::new(average()?))
+}
+
 /// What the store holds of a track.
 struct Found {
     detail: TrackDetail,
@@ -54,6 +71,25 @@ impl Musefs {
         &self,
         inode: Inode,
         track: TrackId,
+    ) -> Result<(Arc<Resolved>, File), Error> {
+        let started = Instant::now();
+        let mut cause = if self.tree.load().find(inode).is_some() {
+            ResolveCause::Open
+        } else {
+            ResolveCause::Newer
+        };
+        let resolved = self.resolve_for(inode, track, &mut cause);
+        self.metrics.resolves.increment(cause);
+        let took = nanoseconds(started.elapsed());
+        self.metrics.resolve.add(cause, took);
+        resolved
+    }
+
+    fn resolve_for(
+        &self,
+        inode: Inode,
+        track: TrackId,
+        cause: &mut ResolveCause,
     ) -> Result<(Arc<Resolved>, File), Error> {
         let generation = self.generation.load(Relaxed);
         let Some(Found {
@@ -70,6 +106,7 @@ impl Musefs {
             return Err(Error::Stale);
         };
         if is_newer {
+            *cause = ResolveCause::Newer;
             self.turns.hurry();
         }
         let roots = self.roots.load();
@@ -85,6 +122,9 @@ impl Musefs {
             .map_err(|source| self.backing_error(track, &path, source))?;
         let resolved = Resolved {
             track,
+            header_len: header_len(&layout),
+            format: detail.row.format,
+            bitrate_bps: bitrate_bps(&detail.row),
             layout,
             path,
             mtime_ns: mtime_of(&detail.row),
@@ -98,6 +138,7 @@ impl Musefs {
 
     /// What the store holds of `track` and the layout of that, if `inode` stands for it or for what it was.
     fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<Found>, Error> {
+        let _phase = phases::enter(Phase::Store);
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
         let detail = store.track(track).map_err(Error::Store)?;
@@ -106,7 +147,10 @@ impl Musefs {
             return Ok(None);
         };
         let is_newer = current(&detail) > inode;
-        let layout = layout_of(self.config.mode, &detail);
+        let layout = {
+            let _phase = phases::enter(Phase::Layout);
+            layout_of(self.config.mode, &detail)
+        };
         let served = layout.len();
         let shown = detail.row.served_size;
         if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
@@ -128,6 +172,7 @@ impl Musefs {
 
     /// Waits until a tree newer than `generation` is published, or for so long that none is to come.
     fn await_refresh(&self, generation: u64) {
+        let _phase = phases::enter(Phase::Store);
         let deadline = Instant::now() + REFRESH_WAIT_MAX;
         self.turns.hurry();
         while self.generation.load(Relaxed) == generation && Instant::now() < deadline {
@@ -210,7 +255,7 @@ impl Musefs {
         self.dark.darken(
             resolved.track,
             &resolved.path,
-            DarkReason::Changed,
+            BackingFailure::Changed,
             &"its size, time or inode is not what the scan saw",
         );
         Err(Error::Changed {

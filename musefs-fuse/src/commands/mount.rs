@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
-use musefs_core::metrics::Metrics;
+use musefs_core::metrics::CoreMetrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
-use musefs_telemetry::{Engine, MetricSet as _};
+use musefs_telemetry::{Engine, Family};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -26,11 +26,13 @@ use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
 use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
+use crate::health::Health;
 use crate::invalidate::{Invalidator, Telling};
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, Transport};
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
-use crate::space::FreeSpace;
+use crate::roots::Roots;
+use crate::textfile::{self, Keeper, Textfile};
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,21 +55,22 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
-    let mut refresher = Refresher::open(&args.db, tree_config)?;
-    let roots = refresher.roots()?;
-    mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
-    permitted::check(args)?;
+    let textfile = options::textfile(args, &mountpoint)?;
     let Declared {
         engine,
         metrics,
         edge,
         gauges,
     } = Declared::new()?;
+    let mut refresher = Refresher::open(&args.db, tree_config, &metrics)?;
+    let roots = refresher.roots()?;
+    mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
+    permitted::check(args)?;
     let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
 
     let (workers, event_loops) = thread_counts(args);
-    let connections = open_connections(&args.db, STORE_CONNECTIONS)?;
+    let connections = open_connections(&args.db, STORE_CONNECTIONS, &metrics)?;
     let musefs = Arc::new(Musefs::new(
         options::serve_config(args, STORE_CONNECTIONS),
         engine.clone(),
@@ -75,27 +78,21 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         connections,
         published,
     ));
-    let dispatch_config = DispatchConfig {
-        workers,
-        queue_len_max: args.reads_inflight_max as usize,
-        backing_timeout: args.backing_timeout,
-    };
-    let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
-    sweep_at_intervals(&dispatch);
-    let metrics_files = Arc::new(MetricsFiles::new(
-        presentation,
-        gauges,
-        Arc::clone(&musefs),
-        Arc::clone(&dispatch),
-    ));
-    let space = FreeSpace::watch(roots)?;
+    let dispatch = start_dispatch(args, workers, edge.clone())?;
+    let health = Arc::new(Health {
+        musefs: Arc::clone(&musefs),
+        dispatch: Arc::clone(&dispatch),
+        roots: Roots::watch(Arc::clone(&musefs))?,
+        refreshing: Arc::default(),
+    });
+    let metrics_files = Arc::new(MetricsFiles::new(presentation, gauges, Arc::clone(&health)));
     let telling = Arc::new(Telling::default());
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
-        metrics_files,
+        metrics_files: Arc::clone(&metrics_files),
         appearance,
-        space: Arc::clone(&space),
+        roots: Arc::clone(&health.roots),
         telling: Arc::clone(&telling),
     };
     // Watched from here on, so that a signal that comes while the mount is made is not lost.
@@ -104,6 +101,9 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let session = Session::new(adapter, &mountpoint, &session_config(args, event_loops))
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
+    if let Some(device) = device {
+        metrics_files.mounted_as(device);
+    }
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     telling.by(session.notifier());
     let invalidator = Arc::new(Invalidator::start(
@@ -113,13 +113,18 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     )?);
     let interval = Duration::from_millis(args.poll_interval_ms);
     let _watch = watch_store(&args.db, &musefs);
-    refresh_at_intervals(refresher, &musefs, interval, Arc::clone(&invalidator))?;
+    let told = Arc::clone(&invalidator);
+    health
+        .refreshing
+        .start(refresher, &musefs, interval, told)?;
     let served = Served {
         musefs: Arc::clone(&musefs),
         invalidator,
+        metrics: Arc::clone(&metrics_files),
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
+    let keeper = keep(textfile, args.metrics_textfile_interval, metrics_files)?;
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -133,8 +138,10 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let served = wait_for_end(&ended, &mountpoint, device);
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
+        // First, while there is a lane to render what it writes.
+        keeper.is_none_or(|keeper| keeper.stop(deadline)),
         musefs.turns().ask_and_wait(deadline),
-        space.stop(deadline),
+        health.roots.stop(deadline),
         dispatch.stop(deadline),
     ];
     if stopped.contains(&false) {
@@ -150,7 +157,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
 /// What the mount counts, all of it: the catalogue does not change after this.
 struct Declared {
     engine: Engine,
-    metrics: Metrics,
+    metrics: CoreMetrics,
     edge: EdgeMetrics,
     gauges: Gauges,
 }
@@ -159,12 +166,20 @@ impl Declared {
     fn new() -> anyhow::Result<Self> {
         let engine = Engine::new();
         Ok(Self {
-            metrics: Metrics::declare(&engine).context("a metric of the core")?,
+            metrics: CoreMetrics::declare(&engine).context("a metric of the core")?,
             edge: EdgeMetrics::declare(&engine).context("a metric of the edge")?,
             gauges: Gauges::declare(&engine).context("a gauge of the mount")?,
             engine,
         })
     }
+}
+
+/// What a mount measures, in the order of declaration.
+///
+/// # Errors
+/// When two families have one name.
+pub(super) fn catalogue() -> anyhow::Result<Vec<&'static Family>> {
+    Ok(Declared::new()?.engine.families())
 }
 
 /// Workers and event loops.
@@ -178,22 +193,19 @@ fn thread_counts(args: &MountArgs) -> (usize, usize) {
     )
 }
 
-fn refresh_at_intervals(
-    refresher: Refresher,
-    musefs: &Arc<Musefs>,
-    interval: Duration,
-    invalidator: Arc<Invalidator>,
-) -> io::Result<()> {
-    let musefs = Arc::clone(musefs);
-    std::thread::Builder::new()
-        .name("musefs-refresh".into())
-        .spawn(move || {
-            let turns = Arc::clone(musefs.turns());
-            refresher.run(&musefs, interval, &turns, |changes| {
-                invalidator.tell(changes);
-            });
-        })?;
-    Ok(())
+fn start_dispatch(
+    args: &MountArgs,
+    workers: usize,
+    edge: EdgeMetrics,
+) -> io::Result<Arc<Dispatch>> {
+    let config = DispatchConfig {
+        workers,
+        queue_len_max: args.reads_inflight_max as usize,
+        backing_timeout: args.backing_timeout,
+    };
+    let dispatch = Dispatch::start(config, edge)?;
+    sweep_at_intervals(&dispatch);
+    Ok(dispatch)
 }
 
 /// Edits are found by polling where the store cannot be watched.
@@ -203,6 +215,17 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
             tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
         })
         .ok()
+}
+
+/// Keeps `file`, if there is to be one, equal to the mount's metrics.
+fn keep(
+    file: Option<Textfile>,
+    interval: Duration,
+    metrics: Arc<MetricsFiles>,
+) -> io::Result<Option<Keeper>> {
+    let text = move || metrics.give(textfile::SOURCE, Transport::Textfile);
+    file.map(|file| Keeper::start(file, interval, text))
+        .transpose()
 }
 
 /// A mount without a control socket serves all the same.
@@ -335,10 +358,9 @@ fn wait_for_end(
             }
         }
         return match events.recv_timeout(STOP_DEADLINE) {
-            Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
             Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
             // Detached, but still open somewhere: the kernel ends that when the process does.
-            Err(_) => std::process::exit(EXIT_DONE.into()),
+            Ok(Event::SessionEnded(_)) | Err(_) => Ok(EXIT_DONE),
         };
     }
 }

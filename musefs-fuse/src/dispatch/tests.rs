@@ -151,7 +151,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         hear.try_recv().is_err(),
         "the released request was answered before"
     );
-    assert!(dispatch.waiting.lock().is_empty());
+    assert!(dispatch.waiting.is_empty());
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Engine {
         labels: &[Label],
         callback: impl Fn(usize) -> u64 + Send + Sync + 'static,
     ) -> Result<(), DescribeError> {
-        let family = intern(&name, help, Family::counter("", ""), labels).ok_or(
+        let family = intern(&name, help, Family::counter("", ""), labels, None).ok_or(
             DescribeError::Exhausted {
                 name,
                 needed: 1,

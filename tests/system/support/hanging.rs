@@ -30,6 +30,8 @@ struct State {
     stuck: Stuck,
     /// The file that `stuck` is about.
     stuck_file: String,
+    /// Nobody is told how much room there is, which the kernel asks for each time.
+    whole_stuck: bool,
     held: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -144,6 +146,17 @@ impl Filesystem for Files {
         self.answer(inode.0, |stuck| stuck.reads, move || reply.data(&part));
     }
 
+    fn statfs(&self, _: &Request, _: INodeNo, reply: fuser::ReplyStatfs) {
+        let give = move || reply.statfs(1000, 500, 500, 10, 10, 4096, 255, 4096);
+        let mut state = lock(&self.state);
+        if state.whole_stuck {
+            state.held.push(Box::new(give));
+        } else {
+            drop(state);
+            give();
+        }
+    }
+
     fn readdir(
         &self,
         _: &Request,
@@ -205,6 +218,11 @@ impl Hanging {
         file.clone_into(&mut state.stuck_file);
     }
 
+    /// Stops answering what is asked of the filesystem as a whole.
+    pub fn stick_whole(&self) {
+        lock(&self.state).whole_stuck = true;
+    }
+
     /// Requests that wait for an answer.
     pub fn held(&self) -> usize {
         lock(&self.state).held.len()
@@ -215,6 +233,7 @@ impl Hanging {
         let held = {
             let mut state = lock(&self.state);
             state.stuck = Stuck::default();
+            state.whole_stuck = false;
             std::mem::take(&mut state.held)
         };
         for give in held {
