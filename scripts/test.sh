@@ -118,7 +118,7 @@ core_knows_no_kernel
 heading "Lints"
 cargo clippy --locked --all-targets -- -D warnings
 
-heading "Without jemalloc"
+heading "Without jemalloc and telemetry"
 cargo check --locked --package musefs-fuse --no-default-features
 
 heading "Documentation"
@@ -133,6 +133,9 @@ cargo test --locked
 heading "Features of the telemetry engine"
 cargo test --locked --package musefs-telemetry --features http,logs,tracing --test bridges --test http --example telemetry_subscriber
 cargo test --locked --package musefs-telemetry --no-default-features --lib
+
+heading "The benchmark of a mount, in small"
+scripts/bench.sh --quick >/dev/null
 
 heading "Budgets of the telemetry engine"
 scripts/check-budgets.sh

@@ -30,12 +30,15 @@ mod pattern;
 mod readahead;
 mod reader;
 mod resolve;
+mod steps;
 mod stores;
 mod superseded;
+mod troubles;
 
 pub use backing::Attempt;
 pub use handles::{Handle, HandleId};
 pub use reader::ReadBuffer;
+pub use steps::{Opening, Released, Step, WaitsFor};
 
 use backing::{Devices, Opened};
 pub(crate) use resolve::layout_of;
@@ -46,6 +49,7 @@ use handles::{DirectoryHandle, Handles};
 use readahead::Budget;
 use stores::Stores;
 use superseded::Superseded;
+use troubles::Troubles;
 
 /// Inodes of track files start here; below are the root and what the edge adds, above 2^52 the directories.
 pub const INODE_TRACK_BASE: u64 = 1 << 32;
@@ -162,6 +166,7 @@ pub struct Musefs {
     handles: Handles,
     devices: Devices,
     dark: DarkTracks,
+    troubles: Troubles,
     superseded: Mutex<Superseded>,
     readahead: Arc<Budget>,
     inode_paths: AtomicU64,
@@ -193,6 +198,7 @@ impl Musefs {
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
             dark,
+            troubles: Troubles::default(),
             superseded: Mutex::default(),
             readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
             inode_paths: AtomicU64::new(published.inode_paths),
@@ -278,36 +284,22 @@ impl Musefs {
         }
     }
 
-    /// Opens `inode`; may wait.
-    ///
-    /// # Errors
-    /// When it is no file, has moved on, or its backing file or store cannot be read.
-    pub fn open(&self, inode: Inode) -> Result<HandleId, Error> {
-        let target = self.open_target(inode)?;
-        if let Some(resolved) = target.resolved {
-            let file = backing::open(&resolved.path, &self.metrics);
-            if let Some(handle) = self.hold(inode, resolved, file) {
-                return Ok(handle);
-            }
-        }
-        self.metrics.cache_header_misses.increment();
-        let (resolved, file) = self.resolve(inode, target.track)?;
-        if !resolved.is_newer {
-            self.cache.insert(inode, Arc::clone(&resolved));
-        }
-        // Another open of the same inode may have been faster, and have found another version.
-        self.insert_handle(inode, resolved, file).or_else(|first| {
-            let file = backing::open(&first.path, &self.metrics);
-            self.hold(inode, first, file).ok_or(Error::Stale)
-        })
-    }
-
     /// Whether an open file is a later version of its track than its inode stands for: the store was edited, and the kernel
     /// did not know yet. Nothing that the kernel remembers of the inode is true of it.
     pub fn is_newer_than_its_inode(&self, id: HandleId) -> bool {
         self.handles
             .get(id)
             .is_some_and(|handle| handle.resolved.is_newer)
+    }
+
+    /// The open file `id` where whoever reads its backing file directly gets exactly what is served, from a filesystem of this
+    /// machine: on others, musefs is what limits how long a read takes.
+    pub fn passable(&self, id: HandleId) -> Option<Arc<Handle>> {
+        let handle = self.handles.get(id)?;
+        let is_passable = self.config.mode == Mode::StructureOnly
+            && handle.resolved.is_local
+            && !handle.resolved.is_newer;
+        is_passable.then_some(handle)
     }
 
     fn open_target(&self, inode: Inode) -> Result<OpenTarget, Error> {
@@ -348,6 +340,9 @@ impl Musefs {
         resolved: Arc<Resolved>,
         opened: io::Result<Opened>,
     ) -> Option<HandleId> {
+        if opened.is_ok() {
+            self.troubles.descriptor_found();
+        }
         let file = match opened {
             Ok(opened) if resolved.stamp.matches(&opened.stamp) => opened.file,
             // Says nothing of the file.
@@ -394,16 +389,13 @@ impl Musefs {
         self.handles.get(id).ok_or(Error::BadHandle)
     }
 
-    /// Closes an open file.
+    /// Closes an open file for whoever opened it; what comes back closes the backing file.
     ///
     /// # Errors
     /// `BadHandle` when it was never given out or is closed.
-    pub fn release(&self, id: HandleId) -> Result<(), Error> {
-        if self.handles.remove(id) {
-            Ok(())
-        } else {
-            Err(Error::BadHandle)
-        }
+    pub fn release(&self, id: HandleId) -> Result<Released, Error> {
+        let handle = self.handles.remove(id).ok_or(Error::BadHandle)?;
+        Ok(Released(handle))
     }
 
     /// Opens a directory with a listing of its own; `None` over the bound, where [`Musefs::list`] goes by inode alone.
@@ -627,10 +619,10 @@ impl Musefs {
 
     /// The error for what the system said of a backing file, noted and counted.
     fn backing_error(&self, track: TrackId, path: &Path, source: io::Error) -> Error {
-        let path = path.to_path_buf();
         if is_out_of_descriptors(&source) {
-            return Error::OutOfDescriptors { path };
+            return self.troubles.out_of_descriptors(path);
         }
+        let path = path.to_path_buf();
         self.dark
             .darken(track, &path, dark::reason_of(&source), &source);
         Error::Backing { path, source }

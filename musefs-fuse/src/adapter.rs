@@ -12,16 +12,20 @@ use fuser::{
     KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
-use musefs_core::serve::{Attempt, Attributes, Error, HandleId, Musefs, ReadBuffer};
+use musefs_core::serve::{
+    self, Attempt, Attributes, Error, Handle, HandleId, Musefs, Opening, ReadBuffer,
+};
 use musefs_core::tree::Inode;
 
 use crate::dispatch::pool::Subject;
-use crate::dispatch::{Dispatch, OwnedReply, Taken};
+use crate::dispatch::{Dispatch, OwnedReply, Step, Taken};
 use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::Operation;
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
+use crate::passthrough::Passthrough;
 use crate::roots::Roots;
+use crate::tuning::{BACKGROUND_REQUESTS_MAX, CONGESTION_THRESHOLD};
 
 /// What the mount shows of every file and directory, whoever owns the backing files.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +73,6 @@ impl Appearance {
     }
 }
 
-/// Requests that the kernel may have under way for read-ahead and the like.
-const BACKGROUND_REQUESTS_MAX: u16 = 64;
 const BLOCK_BYTES: u32 = 4096;
 const NAME_BYTES_MAX: u32 = 255;
 /// Positions of `.`, `..` and the metrics directory in a listing; the library's entries come after them.
@@ -91,6 +93,8 @@ pub struct Adapter {
     pub roots: Arc<Roots>,
     /// Tells the kernel what is not true any more while it waits for the answer that makes it so.
     pub telling: Arc<Telling>,
+    /// Which open files the kernel reads itself.
+    pub passthrough: Arc<Passthrough>,
 }
 
 thread_local! {
@@ -99,14 +103,58 @@ thread_local! {
 }
 
 fn core<T>(result: Result<T, Error>) -> Result<T, Errno> {
-    result.map_err(|error| {
-        if let Error::OutOfDescriptors { .. } = &error {
-            tracing::error!("{error}; raise the limit on open files (ulimit -n)");
-        } else if let Error::Store(_) | Error::BlobGone(_) = &error {
-            tracing::error!("{error}");
+    result.map_err(|error| errno(&error))
+}
+
+/// Opens a file on the pool, a step at a time.
+fn open_on_pool(musefs: Arc<Musefs>, file: u64, opening: Opening) -> Result<Step<HandleId>, Errno> {
+    Ok(match core(musefs.open_step(opening))? {
+        serve::Step::Done(handle) => Step::Done(handle),
+        serve::Step::Next(opening) => {
+            let waits_for = opening.waits_for();
+            let next = move || open_on_pool(musefs, file, opening);
+            Step::Next(Subject { waits_for, file }, Box::new(next))
         }
-        errno(&error)
     })
+}
+
+/// A read that goes on on the pool, a step at a time.
+struct PooledRead {
+    musefs: Arc<Musefs>,
+    handle: Arc<Handle>,
+    file: u64,
+    offset: u64,
+    len: u64,
+    /// What was read already goes along.
+    buffer: ReadBuffer,
+}
+
+impl PooledRead {
+    fn subject(&self) -> Subject {
+        let Self { handle, buffer, .. } = self;
+        let read = (self.offset, self.len);
+        Subject {
+            waits_for: self.musefs.read_waits_for(handle, read.0, read.1, buffer),
+            file: self.file,
+        }
+    }
+
+    fn step(mut self) -> Result<Step<ReadBuffer>, Errno> {
+        let (offset, len) = (self.offset, self.len);
+        let step = self
+            .musefs
+            .read_step(&self.handle, offset, len, &mut self.buffer);
+        Ok(match core(step)? {
+            serve::Step::Done(()) => Step::Done(self.buffer),
+            serve::Step::Next(waits_for) => {
+                let subject = Subject {
+                    waits_for,
+                    file: self.file,
+                };
+                Step::Next(subject, Box::new(move || self.step()))
+            }
+        })
+    }
 }
 
 impl Adapter {
@@ -169,8 +217,14 @@ impl Adapter {
 
     fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
         let (musefs, telling) = (Arc::clone(&self.musefs), Arc::clone(&self.telling));
+        let passthrough = Arc::clone(&self.passthrough);
         let keeps_bytes = self.appearance.keeps_bytes;
         let give = move |reply: ReplyOpen, handle: HandleId| {
+            let file = musefs.passable(handle);
+            if let Some(backing) = passthrough.opened(inode, file.as_deref(), &reply) {
+                let flags = FopenFlags::FOPEN_NOFLUSH;
+                return reply.opened_passthrough(FileHandle(handle.0), flags, &backing);
+            }
             let is_newer = musefs.is_newer_than_its_inode(handle);
             if is_newer {
                 telling.forget_attributes(inode);
@@ -185,12 +239,21 @@ impl Adapter {
         };
         match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
             Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
-            Ok(Attempt::WouldBlock) => {
-                let musefs = Arc::clone(&self.musefs);
-                let work = move || core(musefs.open(inode));
-                self.dispatch
-                    .hand_to_pool(taken, Subject(inode.0), reply, work, give);
-            }
+            Ok(Attempt::WouldBlock) => match core(self.musefs.begin_open(inode)) {
+                Ok(opening) => {
+                    let (musefs, file) = (Arc::clone(&self.musefs), inode.0);
+                    let waits_for = opening.waits_for();
+                    let work = move || open_on_pool(musefs, file, opening);
+                    self.dispatch.hand_to_pool(
+                        taken,
+                        Subject { waits_for, file },
+                        reply,
+                        work,
+                        give,
+                    );
+                }
+                Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
+            },
             Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
         }
     }
@@ -198,7 +261,7 @@ impl Adapter {
     fn read_file(
         &self,
         taken: Taken,
-        subject: Subject,
+        inode: Inode,
         handle: HandleId,
         offset: u64,
         len: u32,
@@ -224,18 +287,20 @@ impl Adapter {
                         });
                 }
                 Ok(Attempt::WouldBlock) => {
-                    // What was read already goes along.
-                    let mut begun = std::mem::take(buffer);
-                    let asked = Instant::now();
-                    let (musefs, worker) = (Arc::clone(&self.musefs), Arc::clone(&self.musefs));
-                    let opened = Arc::clone(&handle);
-                    let work = move || {
-                        core(worker.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
+                    let read = PooledRead {
+                        musefs: Arc::clone(&self.musefs),
+                        handle: Arc::clone(&handle),
+                        file: inode.0,
+                        offset,
+                        len: len.into(),
+                        buffer: std::mem::take(buffer),
                     };
+                    let (asked, musefs) = (Instant::now(), Arc::clone(&self.musefs));
                     let give = move |reply: ReplyData, read: ReadBuffer| {
-                        musefs.note_read(&opened, &read, asked.elapsed());
+                        musefs.note_read(&handle, &read, asked.elapsed());
                         reply.data(read.filled());
                     };
+                    let (subject, work) = (read.subject(), move || read.step());
                     self.dispatch
                         .hand_to_pool(taken, subject, reply, work, give);
                 }
@@ -334,10 +399,16 @@ impl Filesystem for Adapter {
                 tracing::info!("this kernel has no {wanted:?}");
             }
         }
+        self.passthrough.agree(config);
         config
             .set_max_background(BACKGROUND_REQUESTS_MAX)
             .map_err(|least| {
                 std::io::Error::other(format!("at least {least} background requests"))
+            })?;
+        config
+            .set_congestion_threshold(CONGESTION_THRESHOLD)
+            .map_err(|least| {
+                std::io::Error::other(format!("a congestion threshold of at least {least}"))
             })?;
         Ok(())
     }
@@ -474,8 +545,8 @@ impl Filesystem for Adapter {
     ) {
         let taken = self.dispatch.take(Operation::Read, request.unique().0);
         let Target::Metrics(_) = self.metrics_files.decode(inode.0) else {
-            let subject = Subject(inode.0);
-            return self.read_file(taken, subject, HandleId(handle.0), offset, size, reply);
+            let (inode, handle) = (Inode(inode.0), HandleId(handle.0));
+            return self.read_file(taken, inode, handle, offset, size, reply);
         };
         let text = self.metrics_files.opened(handle.0).ok_or(Errno::EBADF);
         self.dispatch.answer(taken, reply, text, |reply, text| {
@@ -504,9 +575,16 @@ impl Filesystem for Adapter {
                 .release(handle.0)
                 .then_some(())
                 .ok_or(Errno::EBADF),
-            _ => self
-                .dispatch
-                .guard(|| core(self.musefs.release(HandleId(handle.0)))),
+            _ => self.dispatch.guard(|| {
+                let released = core(self.musefs.release(HandleId(handle.0)))?;
+                self.passthrough.released(Inode(inode.0));
+                if let Some(waits_for) = released.waits_for() {
+                    let file = inode.0;
+                    self.dispatch
+                        .leave_to_pool(Subject { waits_for, file }, move || drop(released));
+                }
+                Ok(())
+            }),
         };
         self.dispatch
             .answer(taken, reply, result, |reply, ()| reply.ok());

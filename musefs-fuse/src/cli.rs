@@ -297,6 +297,19 @@ pub struct MountArgs {
         help_heading = "Serving"
     )]
     pub readahead_mib: u32,
+    /// How far the kernel reads ahead of sequential readers, where musefs is permitted to say; 0 leaves it as it is
+    #[arg(
+        long,
+        value_name = "KIB",
+        env = "MUSEFS_KERNEL_READAHEAD_KIB",
+        default_value = "4096",
+        value_parser = clap::value_parser!(u32).range(0..=1_048_576),
+        help_heading = "Serving"
+    )]
+    pub kernel_readahead_kib: u32,
+    /// In structure-only mode, have every read go through musefs, also where the kernel could read the files itself
+    #[arg(long, env = "MUSEFS_NO_PASSTHROUGH", value_parser = FalseyValueParser::new(), help_heading = "Serving")]
+    pub no_passthrough: bool,
     /// How long a disk or network may take before a request is answered with an error
     #[arg(long, value_name = "SECONDS", env = "MUSEFS_BACKING_TIMEOUT", default_value = "30", value_parser = seconds, help_heading = "Serving")]
     pub backing_timeout: Duration,

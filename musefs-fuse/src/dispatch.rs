@@ -26,7 +26,7 @@ mod waiting;
 
 use lane::Lane;
 use musefs_core::phases;
-use pool::{Admission, Pool, Subject};
+use pool::{Admission, After, Job, Pool, Subject};
 use waiting::Waiting;
 
 /// A reply that can be carried to another thread and must be given exactly once.
@@ -55,6 +55,17 @@ pub struct Taken {
     scope: OperationScope,
 }
 
+/// What a step of pooled work came to.
+pub enum Step<T> {
+    /// All of it is done.
+    Done(T),
+    /// The rest may have to wait for something else.
+    Next(Subject, Work<T>),
+}
+
+/// A step of pooled work, which may wait for one thing.
+pub type Work<T> = Box<dyn FnOnce() -> Result<Step<T>, Errno> + Send>;
+
 /// Bounds of the dispatch.
 #[derive(Clone, Copy, Debug)]
 pub struct DispatchConfig {
@@ -82,16 +93,17 @@ pub struct Dispatch {
 
 /// A waiting request, as the sweep sees it.
 trait Expire: Send + Sync + std::fmt::Debug {
-    /// Answers EIO unless the request is answered already, and replaces a pool thread that is stuck on it.
-    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>);
+    /// Answers EIO unless the request is answered already.
+    fn expire(&self, metrics: &EdgeMetrics);
+
+    /// Replaces the pool thread that is stuck on it, if one is.
+    fn replace_stuck(&self, pool: &Arc<Pool>);
 }
 
 /// A request that another thread is to answer.
 struct Pending<R> {
     state: Mutex<PendingState<R>>,
     operation: Operation,
-    subject: Subject,
-    handed_in: Instant,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
 }
@@ -99,7 +111,10 @@ struct Pending<R> {
 struct PendingState<R> {
     /// Gone once somebody answers.
     unanswered: Option<(Taken, R)>,
-    running: bool,
+    /// What a thread is at work on.
+    running: Option<Subject>,
+    /// Since when it waits for a thread, while none is at work on it.
+    queued_since: Instant,
     /// Another thread was started in place of the one that is stuck on this.
     replaced: bool,
 }
@@ -119,26 +134,36 @@ impl<R> Pending<R> {
     }
 
     /// Whether the work is to be begun: not when nobody waits for it any more.
-    fn begin(&self, metrics: &EdgeMetrics) -> bool {
+    fn begin(&self, metrics: &EdgeMetrics, subject: Subject) -> bool {
         self.unpark(metrics);
         let mut state = self.state.lock();
-        state.running = true;
-        let is_wanted = state.unanswered.is_some();
-        drop(state);
-        if is_wanted {
-            self.count_queue(metrics);
+        let wanted_since = state.unanswered.is_some().then_some(state.queued_since);
+        if wanted_since.is_some() {
+            state.running = Some(subject);
         }
-        is_wanted
+        drop(state);
+        if let Some(since) = wanted_since {
+            self.count_queue(metrics, since);
+        }
+        wanted_since.is_some()
     }
 
-    fn count_queue(&self, metrics: &EdgeMetrics) {
-        let queued = self.handed_in.elapsed();
-        metrics.add_phase(self.operation, OperationPhase::Queue, queued);
+    fn count_queue(&self, metrics: &EdgeMetrics, since: Instant) {
+        metrics.add_phase(self.operation, OperationPhase::Queue, since.elapsed());
+    }
+
+    /// Ends a step that is not the last; whether the thread was replaced.
+    fn pause(&self) -> bool {
+        let mut state = self.state.lock();
+        state.running = None;
+        state.queued_since = Instant::now();
+        state.replaced
     }
 
     /// The request, unless it was answered, and whether the thread was replaced.
     fn end(&self) -> (Option<(Taken, R)>, bool) {
         let mut state = self.state.lock();
+        state.running = None;
         (state.unanswered.take(), state.replaced)
     }
 }
@@ -153,19 +178,26 @@ impl<R> std::fmt::Debug for Pending<R> {
 }
 
 impl<R: OwnedReply> Expire for Pending<R> {
-    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>) {
+    fn expire(&self, metrics: &EdgeMetrics) {
         let mut state = self.state.lock();
         let Some((taken, reply)) = state.unanswered.take() else {
             return;
         };
-        self.unpark(metrics);
-        if !state.running {
-            self.count_queue(metrics);
-        }
-        state.replaced = state.running && pool.replace_stuck(self.subject);
+        let queued_since = state.running.is_none().then_some(state.queued_since);
         drop(state);
+        self.unpark(metrics);
+        if let Some(since) = queued_since {
+            self.count_queue(metrics, since);
+        }
         metrics.counters.requests.increment(Way::TimedOut);
         answer_error(metrics, taken, reply, Errno::EIO);
+    }
+
+    fn replace_stuck(&self, pool: &Arc<Pool>) {
+        let mut state = self.state.lock();
+        if let Some(subject) = state.running {
+            state.replaced = pool.replace_stuck(subject);
+        }
     }
 }
 
@@ -280,48 +312,43 @@ impl Dispatch {
             .add_phase(operation, OperationPhase::Reply, begun.elapsed());
     }
 
-    /// Has the pool do `work`, which is about `subject`, and give its result.
+    /// Has the pool do `work`, the first step of which is about `subject`, and give its result.
     pub fn hand_to_pool<R: OwnedReply, T>(
         self: &Arc<Self>,
         taken: Taken,
         subject: Subject,
         reply: R,
-        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+        work: impl FnOnce() -> Result<Step<T>, Errno> + Send + 'static,
         give: impl FnOnce(R, T) + Send + 'static,
-    ) {
+    ) where
+        T: 'static,
+    {
         let (operation, ctx) = (taken.operation, taken.scope.ctx());
         let handed_in = Instant::now();
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
                 unanswered: Some((taken, reply)),
-                running: false,
+                running: None,
+                queued_since: handed_in,
                 replaced: false,
             }),
             operation,
-            subject,
-            handed_in,
             parked: AtomicBool::new(false),
         });
         let expires = Arc::clone(&pending) as Arc<dyn Expire>;
         let ticket = self.waiting.add(operation, handed_in, expires);
-        let job = {
+        let answered = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
-            Box::new(move || {
-                if !pending.begin(&dispatch.metrics) {
-                    return false;
-                }
-                let entered = ctx.enter();
-                let (result, spent) = phases::clocked(|| dispatch.guard(work));
-                drop(entered);
-                dispatch.metrics.add_work(operation, spent);
+            move |result| {
                 dispatch.waiting.remove(ticket);
                 let (unanswered, replaced) = pending.end();
                 if let Some((taken, reply)) = unanswered {
                     dispatch.give_elsewhere(taken, reply, result, give);
                 }
                 replaced
-            })
+            }
         };
+        let job = self.job(Arc::clone(&pending), ctx, subject, Box::new(work), answered);
         let requests = &self.metrics.counters.requests;
         self.pool.submit(subject, job, |admission| match admission {
             Admission::Queued => requests.increment(Way::Pooled),
@@ -338,6 +365,51 @@ impl Dispatch {
                 }
             }
         });
+    }
+
+    /// A job that does `work` of a request, and what comes after it; `answered` is told the result of the last step and
+    /// says whether the thread was replaced.
+    fn job<R: OwnedReply, T: 'static>(
+        self: &Arc<Self>,
+        pending: Arc<Pending<R>>,
+        ctx: Ctx,
+        subject: Subject,
+        work: Work<T>,
+        answered: impl FnOnce(Result<T, Errno>) -> bool + Send + 'static,
+    ) -> Job {
+        let dispatch = Arc::clone(self);
+        Box::new(move || {
+            if !pending.begin(&dispatch.metrics, subject) {
+                return After::Done;
+            }
+            let entered = ctx.enter();
+            let (step, spent) = phases::clocked(|| dispatch.guard(work));
+            drop(entered);
+            dispatch.metrics.add_work(pending.operation, spent);
+            let result = match step {
+                Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
+                Ok(Step::Next(next, work)) => {
+                    let job = dispatch.job(pending, ctx, next, work, answered);
+                    return After::Next(next, job);
+                }
+                Ok(Step::Done(value)) => Ok(value),
+                Err(error) => Err(error),
+            };
+            if answered(result) {
+                After::Replaced
+            } else {
+                After::Done
+            }
+        })
+    }
+
+    /// Has the pool do `work`, which nobody waits for the answer of. Where too much waits for the pool already, it is dropped.
+    pub fn leave_to_pool(&self, subject: Subject, work: impl FnOnce() + Send + 'static) {
+        let job = Box::new(move || {
+            work();
+            After::Done
+        });
+        self.pool.submit(subject, job, |_| {});
     }
 
     /// Has the lane do `work`, which never waits for a file or a store, and give its result.
@@ -367,9 +439,12 @@ impl Dispatch {
     /// on one is replaced.
     pub fn sweep(&self, now: Instant) {
         let overdue = self.waiting.take_overdue(now, self.backing_timeout);
-        // Those that wait behind a stuck one go first: the thread that takes its place is not to begin what nobody waits for.
-        for request in overdue.into_iter().rev() {
-            request.expire(&self.metrics, &self.pool);
+        // All are answered before a new thread takes up one of them: which are overdue is a matter of `now` alone.
+        for request in &overdue {
+            request.expire(&self.metrics);
+        }
+        for request in &overdue {
+            request.replace_stuck(&self.pool);
         }
     }
 

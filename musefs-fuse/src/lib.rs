@@ -13,6 +13,8 @@ pub mod log;
 pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
+pub mod passthrough;
 pub mod refreshing;
 pub mod roots;
 pub mod textfile;
+pub mod tuning;

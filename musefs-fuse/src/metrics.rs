@@ -89,6 +89,8 @@ pub struct EdgeCounters {
     /// Time that rendering snapshots took.
     #[metric(unit = "seconds")]
     pub(crate) render: Counter,
+    /// Handles that the kernel reads by itself: no read of theirs is counted anywhere.
+    pub(crate) passthrough_opens: Counter,
     /// Names and inodes that the kernel was told to forget after a refresh, by how that went.
     pub(crate) invalidations: Counters<Invalidation>,
     /// Names and inodes that wait for the kernel to be told.

@@ -5,14 +5,15 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::sync::Arc;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use musefs_core::serve::Musefs;
-use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, PassthroughTelemetry, StateGauges};
+use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, StateGauges};
 use musefs_core::tree::Inode;
 use musefs_telemetry::{DescribeError, Engine};
 use parking_lot::RwLock;
@@ -21,6 +22,8 @@ use crate::dispatch::Dispatch;
 use crate::health::{Health, Verdict};
 use crate::metrics::mount::{Moment, Mount};
 use crate::metrics::{Operation, Transport, Way, nanoseconds};
+use crate::passthrough::Passthrough;
+use crate::tuning::Tuning;
 
 mod nodes;
 mod texts;
@@ -73,6 +76,7 @@ pub struct MetricsFiles {
     directory: Option<DirectoryName>,
     identity: Vec<(String, String)>,
     config: String,
+    tuning: OnceLock<Tuning>,
     nodes: Nodes,
     states: StateGauges,
     mount: Mount,
@@ -84,6 +88,7 @@ pub struct MetricsFiles {
     started: (Instant, SystemTime),
     musefs: Arc<Musefs>,
     dispatch: Arc<Dispatch>,
+    passthrough: Arc<Passthrough>,
 }
 
 /// How the directory appears.
@@ -141,7 +146,12 @@ impl Gauges {
 
 impl MetricsFiles {
     /// The directory of a mount, whose catalogue is complete.
-    pub fn new(presentation: Presentation, gauges: Gauges, health: Arc<Health>) -> Self {
+    pub fn new(
+        presentation: Presentation,
+        gauges: Gauges,
+        health: Arc<Health>,
+        passthrough: Arc<Passthrough>,
+    ) -> Self {
         let musefs = Arc::clone(&health.musefs);
         let dispatch = Arc::clone(&health.dispatch);
         let catalogue = musefs.engine().families();
@@ -149,6 +159,7 @@ impl MetricsFiles {
             directory: presentation.directory,
             identity: presentation.identity,
             config: presentation.config,
+            tuning: OnceLock::new(),
             nodes: Nodes::of(catalogue.into_iter()),
             states: gauges.states,
             mount: gauges.mount,
@@ -160,6 +171,7 @@ impl MetricsFiles {
             started: gauges.started,
             musefs,
             dispatch,
+            passthrough,
         }
     }
 
@@ -337,7 +349,7 @@ impl MetricsFiles {
             engine: self.musefs.engine(),
             snapshot: &values,
             identity: &self.identity,
-            config: &self.config,
+            config: &self.config(),
             shares: &shares,
             verdict: &verdict,
         };
@@ -353,6 +365,12 @@ impl MetricsFiles {
             texts,
             values,
         }
+    }
+
+    /// Has `config` tell what the kernel was told of the mount.
+    pub fn tell_tuning(&self, tuning: Tuning) {
+        // It is set once, by the one who mounts.
+        self.tuning.set(tuning).ok();
     }
 
     /// All values of this moment, those included that are looked up only when somebody asks.
@@ -371,6 +389,29 @@ impl MetricsFiles {
             allocator_stats().as_ref(),
         );
         self.musefs.engine().snapshot()
+    }
+
+    /// What the mount was told, the directories of the library by the numbers that labels have for them, and what the kernel
+    /// was told.
+    fn config(&self) -> String {
+        let mut text = self.config.clone();
+        for (number, root) in self.musefs.roots().iter().enumerate() {
+            let root = root.to_string_lossy();
+            writeln!(text, "root {number} = {}  # store", root.escape_debug())
+                .expect("a String takes whatever is written to it");
+        }
+        let tuned = self
+            .tuning
+            .get()
+            .into_iter()
+            .flat_map(|tuning| tuning.outcomes());
+        for (name, outcome) in tuned {
+            writeln!(text, "kernel.{name} = {outcome}")
+                .expect("a String takes whatever is written to it");
+        }
+        writeln!(text, "kernel.passthrough = {}", self.passthrough.told())
+            .expect("a String takes whatever is written to it");
+        text
     }
 
     fn shares(&self) -> Vec<Share> {
@@ -401,7 +442,7 @@ impl MetricsFiles {
             pool_workers: pool.workers(),
             pool_active: pool.active(),
             pool_queued: pool.waiting().0,
-            passthrough: PASSTHROUGH,
+            passthrough: self.passthrough.telemetry(),
         }
     }
 
@@ -424,16 +465,6 @@ impl MetricsFiles {
         self.open.write().remove(&handle).is_some()
     }
 }
-
-/// This program asks the kernel for no passthrough.
-const PASSTHROUGH: Option<PassthroughTelemetry> = if cfg!(target_os = "linux") {
-    Some(PassthroughTelemetry {
-        disabled: true,
-        active: 0,
-    })
-} else {
-    None
-};
 
 #[cfg(feature = "jemalloc")]
 fn allocator_stats() -> Option<AllocatorStats> {

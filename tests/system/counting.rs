@@ -73,7 +73,7 @@ fn scrapes(metrics: &crate::support::metrics::Metrics) -> u64 {
 fn backing_bytes_are_counted_exactly() {
     require_fuse!();
     let library = library_of_four();
-    let mount = Mount::with(&library, &["--mode", "structure-only"]);
+    let mount = Mount::with(&library, &["--mode", "structure-only", "--no-passthrough"]);
     assert_eq!(mount.metrics().value("musefs_backing_pread_bytes_total"), 0);
     let read = read_all_at_once(&mount);
     let metrics = mount.metrics_when("all files are closed", |metrics| {
@@ -97,7 +97,12 @@ fn no_backing_byte_is_read_twice_where_the_disk_must_be_waited_for() {
     let _filesystem = Hanging::mount(&slow, files.collect());
     std::fs::remove_file(library.db()).unwrap();
     run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&slow)).done();
-    let mount = Mount::with(&library, &["--mode", "structure-only"]);
+    // Requests of the kernel that are as large as a window leave nothing to read ahead.
+    let requests = ["--kernel-readahead-kib", "128"];
+    let mount = Mount::with(
+        &library,
+        &[&["--mode", "structure-only"], &requests[..]].concat(),
+    );
     let read = read_all_at_once(&mount);
     let metrics = mount.metrics();
     assert_eq!(metrics.value("musefs_backing_pread_bytes_total"), read);

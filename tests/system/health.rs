@@ -176,7 +176,7 @@ fn requests_beyond_the_bound_degrade_while_they_wait() {
         "second.flac",
         Stuck {
             reads: true,
-            opens: false,
+            ..Stuck::default()
         },
     );
     let readers: Vec<_> = (1..)

@@ -164,6 +164,9 @@ fn what_holds_paths_is_for_the_owner_alone() {
     ] {
         assert!(config.contains(line), "{config}");
     }
+    let root = library.music().canonicalize().unwrap();
+    let root = format!("root 0 = {}  # store\n", root.display());
+    assert!(config.contains(&root), "{config}");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn stick_readers(scene: &Scene) -> Receiver<(usize, std::io::Result<Vec<u8>>)> {
         "long.flac",
         Stuck {
             reads: true,
-            opens: false,
+            ..Stuck::default()
         },
     );
     let (done, results) = channel();
@@ -153,7 +153,7 @@ fn a_reader_that_had_to_wait_longer_than_its_sound_lasts_has_starved() {
         .unwrap();
     let stuck = Stuck {
         reads: true,
-        opens: false,
+        ..Stuck::default()
     };
     scene.hanging.stick("long.flac", stuck);
     let asked = Instant::now();
@@ -228,8 +228,8 @@ fn an_open_that_waits_too_long_gets_an_error_and_others_open() {
     scene.hanging.stick(
         "long.flac",
         Stuck {
-            reads: false,
             opens: true,
+            ..Stuck::default()
         },
     );
     let hung = scene.mount.join(HUNG_SERVED);

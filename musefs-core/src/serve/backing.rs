@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::metrics::Metrics;
@@ -79,6 +79,23 @@ pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<
             Attempt::Done(Err(error.into()))
         }
     }
+}
+
+/// The number of the device that `path` is on, as far as the kernel knows it by heart: that of the nearest directory above.
+/// What a mount is mounted on is always known by heart, so that only a mount that was never looked into is missed. `None` where
+/// nothing is known without waiting.
+pub(super) fn known_device(path: &Path) -> Option<u64> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let at = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    path.ancestors().skip(1).find_map(|directory| {
+        let mode = Mode::empty();
+        let opened = rustix::fs::openat2(CWD, directory, flags, mode, ResolveFlags::CACHED).ok()?;
+        let about = rustix::fs::statx(&opened, c"", at, StatxFlags::empty()).ok()?;
+        Some(rustix::fs::makedev(
+            about.stx_dev_major,
+            about.stx_dev_minor,
+        ))
+    })
 }
 
 /// Metadata of an open file.
@@ -213,9 +230,37 @@ pub(super) fn probe_device(opened: &Opened, devices: &Devices, metrics: &Metrics
     without_waiting
 }
 
+/// Whether the file is on a filesystem without a disk. Asks that filesystem, so it may wait.
+pub(super) fn is_in_memory(file: &File) -> bool {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    rustix::fs::fstatfs(file).is_ok_and(|found| {
+        #[allow(
+            clippy::unnecessary_fallible_conversions,
+            clippy::useless_conversion,
+            reason = "the field's type differs between machines"
+        )]
+        let kind = i64::try_from(found.f_type);
+        kind == Ok(TMPFS_MAGIC)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_device_of_a_path_is_that_of_the_nearest_directory_that_is_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let device = directory.path().metadata().unwrap().dev();
+        let known = known_device(&directory.path().join("not/there/yet"));
+        // Where a sandbox forbids the call nothing is known.
+        assert!(known.is_none_or(|known| known == device), "{known:?}");
+        let other = Path::new("/proc/self");
+        assert!(
+            known_device(&other.join("maps")).is_none_or(|known| known != device),
+            "/proc is a filesystem of its own"
+        );
+    }
 
     #[test]
     fn a_device_is_learned_once_and_the_table_is_bounded() {

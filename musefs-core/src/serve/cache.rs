@@ -29,8 +29,12 @@ pub(super) struct Resolved {
     pub path: PathBuf,
     /// What the backing file looked like when the layout was made.
     pub stamp: Stamp,
+    /// The number of the device that the backing file is on.
+    pub device: u64,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
+    /// Whether the backing file is on a filesystem of this machine that lies on no other.
+    pub is_local: bool,
     /// When what is served last changed, in ns since 1970.
     pub mtime_ns: i64,
     /// What the backing file is.
@@ -184,7 +188,9 @@ mod tests {
                 ctime_ns: 0,
                 inode: 0,
             },
+            device: 0,
             without_waiting: true,
+            is_local: true,
             mtime_ns: 0,
             format: Format::Flac,
             bitrate_bps: None,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -29,6 +30,13 @@ pub struct Handle {
     pub(super) attributes: Attributes,
     pub(super) stream: Stream,
     pub(super) position: ReadPosition,
+}
+
+impl AsFd for Handle {
+    /// The backing file.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 /// An open directory: the listing as it was when it was opened.
@@ -124,11 +132,9 @@ impl Handles {
         self.shard(id).read().get(&id).cloned()
     }
 
-    /// Ends handle `id`; whether there was one.
-    pub(super) fn remove(&self, id: HandleId) -> bool {
-        let Some(handle) = self.shard(id).write().remove(&id) else {
-            return false;
-        };
+    /// Ends handle `id`, if there is one. Who drops it last closes its backing file.
+    pub(super) fn remove(&self, id: HandleId) -> Option<Arc<Handle>> {
+        let handle = self.shard(id).write().remove(&id)?;
         let mut inodes = self.inodes.lock();
         if let Some((count, _)) = inodes.get_mut(&handle.inode) {
             *count -= 1;
@@ -140,7 +146,7 @@ impl Handles {
         let is_newer = u64::from(handle.resolved.is_newer);
         self.newer_count.fetch_sub(is_newer, Relaxed);
         self.metrics.handles_open.add(-1);
-        true
+        Some(handle)
     }
 
     /// A handle that `inode` is open on.

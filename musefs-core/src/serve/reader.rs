@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
+use super::steps::{Step, WaitsFor};
 use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
@@ -47,6 +48,12 @@ impl ReadBuffer {
     fn advance(&mut self, len: usize, source: ByteSource) {
         self.filled += len;
         self.from[source as usize] += len as u64;
+    }
+
+    fn holds_backing_bytes(&self) -> bool {
+        self.made_from_backing
+            || self.from[ByteSource::Backing as usize] > 0
+            || self.from[ByteSource::Readahead as usize] > 0
     }
 
     fn made(&mut self, len: usize, is_metadata: bool) {
@@ -115,6 +122,20 @@ impl Origin for Waiting<'_> {
 }
 
 impl Musefs {
+    /// What a piece of `handle` may have to wait for, if for anything.
+    fn waits_for(&self, handle: &Handle, piece: &Piece<'_>) -> Option<WaitsFor> {
+        match piece {
+            Piece::Inline(_) => None,
+            Piece::StoreBlob { .. } => Some(self.stores.waits_for()),
+            Piece::Derived { derived, .. } if derived.backing_end() == 0 => {
+                Some(self.stores.waits_for())
+            }
+            Piece::Backing { .. } | Piece::Derived { .. } => {
+                Some(WaitsFor::Device(handle.resolved.device))
+            }
+        }
+    }
+
     /// Fills `buffer` with the bytes of `handle` in `[offset, offset + len)` that lie within the file, as long as all of
     /// them are in memory. On `WouldBlock` the buffer holds the first part, and [`Musefs::read`] goes on from there.
     pub fn read_cached(
@@ -171,17 +192,35 @@ impl Musefs {
         Attempt::Done(self.finish(handle, offset, buffer))
     }
 
-    /// As [`Musefs::read_cached`], but waits for what is not in memory. `buffer` is what the attempt left, or a new one.
+    /// What the rest of a read may have to wait for first: that which comes after what `buffer` holds of it.
+    pub fn read_waits_for(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: u64,
+        buffer: &ReadBuffer,
+    ) -> WaitsFor {
+        let layout = &handle.resolved.layout;
+        let range = layout.clamp(offset, len);
+        let mut rest = layout.pieces(range.start + buffer.filled as u64..range.end);
+        rest.find_map(|piece| self.waits_for(handle, &piece))
+            .unwrap_or(WaitsFor::Device(handle.resolved.device))
+    }
+
+    /// As [`Musefs::read_cached`], but waits for what is not in memory: for one thing, which [`Musefs::read_waits_for`] tells.
+    /// `buffer` is what the attempt or the step before left. Done when the whole range is read, else what the next step
+    /// waits for.
     ///
     /// # Errors
     /// When the backing file or the store cannot be read, or the backing file is not what was scanned.
-    pub fn read(
+    pub fn read_step(
         &self,
         handle: &Handle,
         offset: u64,
         len: u64,
         buffer: &mut ReadBuffer,
-    ) -> Result<(), Error> {
+    ) -> Result<Step<(), WaitsFor>, Error> {
+        let own = self.read_waits_for(handle, offset, len, buffer);
         let range = handle.resolved.layout.clamp(offset, len);
         let whole = length_of(&range);
         if buffer.bytes.len() < whole {
@@ -189,6 +228,9 @@ impl Musefs {
         }
         let rest = range.start + buffer.filled as u64..range.end;
         for piece in handle.resolved.layout.pieces(rest) {
+            if let Some(other) = self.waits_for(handle, &piece).filter(|other| *other != own) {
+                return Ok(Step::Next(other));
+            }
             match piece {
                 Piece::Inline(bytes) => {
                     buffer.room(bytes.len()).copy_from_slice(bytes);
@@ -220,7 +262,28 @@ impl Musefs {
                 }
             }
         }
-        self.finish(handle, offset, buffer)
+        let device = WaitsFor::Device(handle.resolved.device);
+        if buffer.holds_backing_bytes() && own != device {
+            // The backing file is still to be looked at.
+            return Ok(Step::Next(device));
+        }
+        self.finish(handle, offset, buffer)?;
+        Ok(Step::Done(()))
+    }
+
+    /// All steps of a read.
+    ///
+    /// # Errors
+    /// As [`Musefs::read_step`].
+    pub fn read(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: u64,
+        buffer: &mut ReadBuffer,
+    ) -> Result<(), Error> {
+        while let Step::Next(_) = self.read_step(handle, offset, len, buffer)? {}
+        Ok(())
     }
 
     fn read_backing(
@@ -277,13 +340,10 @@ impl Musefs {
         into: &mut [u8],
     ) -> Result<(), Error> {
         let _phase = phases::enter(Phase::Store);
-        let count = self
-            .stores
-            .take()
-            .blob(blob, offset, into)
-            .map_err(Error::Store)?;
+        let result = self.stores.take().blob(blob, offset, into);
+        let count = self.troubles.store(result)?;
         if count < into.len() {
-            return Err(Error::BlobGone(blob));
+            return Err(self.troubles.blob_gone(blob));
         }
         match kind {
             BlobKind::Art => self.metrics.art_chunks.increment(),
@@ -307,10 +367,9 @@ impl Musefs {
 
     /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
     fn finish(&self, handle: &Handle, offset: u64, buffer: &ReadBuffer) -> Result<(), Error> {
-        let looked = buffer.made_from_backing
-            || buffer.from[ByteSource::Backing as usize] > 0
-            || buffer.from[ByteSource::Readahead as usize] > 0;
-        if looked && let Err(error) = self.check_stamp(&handle.file, &handle.resolved) {
+        if buffer.holds_backing_bytes()
+            && let Err(error) = self.check_stamp(&handle.file, &handle.resolved)
+        {
             self.cache.remove(handle.inode);
             return Err(error);
         }

@@ -3,13 +3,15 @@
 
 use std::fs::File;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::backing;
+use super::backing::{self, Opened};
 use super::cache::Resolved;
 use super::pattern::header_len;
+use super::steps::WaitsFor;
 use super::{Error, Mode, Musefs, inode_of, mtime_of};
 use crate::formats;
 use crate::ids::TrackId;
@@ -65,32 +67,52 @@ struct Found {
     is_newer: bool,
 }
 
+/// What the store says of an inode, and where its backing file is.
+#[derive(Debug)]
+pub(super) struct Located {
+    detail: TrackDetail,
+    layout: Layout,
+    is_newer: bool,
+    path: PathBuf,
+    /// What opening and reading the backing file may have to wait for.
+    pub waits_for: WaitsFor,
+    cause: ResolveCause,
+    /// What finding it took.
+    spent: Duration,
+}
+
 impl Musefs {
-    /// Resolves `inode`, which stands for `track`, and opens its backing file.
-    pub(super) fn resolve(
-        &self,
-        inode: Inode,
-        track: TrackId,
-    ) -> Result<(Arc<Resolved>, File), Error> {
+    /// Finds in the store what `inode` is, which stands for `track`. Touches no backing file.
+    pub(super) fn locate(&self, inode: Inode, track: TrackId) -> Result<Located, Error> {
         let started = Instant::now();
         let mut cause = if self.tree.load().find(inode).is_some() {
             ResolveCause::Open
         } else {
             ResolveCause::Newer
         };
-        let resolved = self.resolve_for(inode, track, &mut cause);
-        self.metrics.resolves.increment(cause);
-        let took = nanoseconds(started.elapsed());
-        self.metrics.resolve.add(cause, took);
-        resolved
+        let located = self.locate_for(inode, track, &mut cause);
+        let spent = started.elapsed();
+        if located.is_err() {
+            self.note_resolve(cause, spent);
+        }
+        Ok(Located {
+            cause,
+            spent,
+            ..located?
+        })
     }
 
-    fn resolve_for(
+    fn note_resolve(&self, cause: ResolveCause, spent: Duration) {
+        self.metrics.resolves.increment(cause);
+        self.metrics.resolve.add(cause, nanoseconds(spent));
+    }
+
+    fn locate_for(
         &self,
         inode: Inode,
         track: TrackId,
         cause: &mut ResolveCause,
-    ) -> Result<(Arc<Resolved>, File), Error> {
+    ) -> Result<Located, Error> {
         let generation = self.generation.load(Relaxed);
         let Some(Found {
             detail,
@@ -112,25 +134,50 @@ impl Musefs {
         let roots = self.roots.load();
         let root = roots.get(&detail.row.root).ok_or(Error::Stale)?;
         let path = backing::join(root, &detail.row.path);
-        let stamp = detail.row.stamp;
-        let opened = backing::open(&path, &self.metrics)
-            .map_err(|source| self.backing_error(track, &path, source))?;
+        Ok(Located {
+            waits_for: Self::device_of(detail.row.root, &path),
+            detail,
+            layout,
+            is_newer,
+            path,
+            cause: *cause,
+            spent: Duration::ZERO,
+        })
+    }
+
+    /// Opens the backing file of what was located, and reads what is small of its metadata. Asks nothing of the store.
+    pub(super) fn resolve(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+        let started = Instant::now();
+        let resolved = self.open_located(located);
+        self.note_resolve(located.cause, located.spent + started.elapsed());
+        resolved
+    }
+
+    fn open_located(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+        let Located { detail, path, .. } = located;
+        let (track, stamp) = (detail.row.id, detail.row.stamp);
+        let opened = backing::open(path, &self.metrics)
+            .map_err(|source| self.backing_error(track, path, source))?;
+        self.troubles.descriptor_found();
         let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
-        let file = opened.file;
+        let is_local = without_waiting || backing::is_in_memory(&opened.file);
+        let Opened { file, device, .. } = opened;
         let layout = self
-            .with_small_ranges_inline(&layout, &file, stamp.size)
-            .map_err(|source| self.backing_error(track, &path, source))?;
+            .with_small_ranges_inline(&located.layout, &file, stamp.size)
+            .map_err(|source| self.backing_error(track, path, source))?;
         let resolved = Resolved {
             track,
             header_len: header_len(&layout),
             format: detail.row.format,
             bitrate_bps: bitrate_bps(&detail.row),
             layout,
-            path,
+            path: path.clone(),
             mtime_ns: mtime_of(&detail.row),
             stamp,
+            device,
             without_waiting,
-            is_newer,
+            is_local,
+            is_newer: located.is_newer,
         };
         self.check_stamp(&file, &resolved)?;
         Ok((Arc::new(resolved), file))
@@ -141,7 +188,7 @@ impl Musefs {
         let _phase = phases::enter(Phase::Store);
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
-        let detail = store.track(track).map_err(Error::Store)?;
+        let detail = self.troubles.store(store.track(track))?;
         let current = |detail: &TrackDetail| inode_of(self.config.mode, inode_base, &detail.row);
         let Some(detail) = detail.filter(|detail| current(detail) >= inode) else {
             return Ok(None);
@@ -160,7 +207,7 @@ impl Musefs {
             );
             let size = (track, detail.row.content_seq, served);
             if !store.is_read_only() {
-                store.record_served_sizes(&[size]).map_err(Error::Store)?;
+                self.troubles.store(store.record_served_sizes(&[size]))?;
             }
         }
         Ok(Some(Found {

@@ -33,6 +33,7 @@ use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::roots::Roots;
 use crate::textfile::{self, Keeper, Textfile};
+use crate::tuning::Tuning;
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
@@ -85,7 +86,13 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         roots: Roots::watch(Arc::clone(&musefs))?,
         refreshing: Arc::default(),
     });
-    let metrics_files = Arc::new(MetricsFiles::new(presentation, gauges, Arc::clone(&health)));
+    let passthrough = options::passthrough(args, &edge);
+    let metrics_files = Arc::new(MetricsFiles::new(
+        presentation,
+        gauges,
+        Arc::clone(&health),
+        Arc::clone(&passthrough),
+    ));
     let telling = Arc::new(Telling::default());
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
@@ -94,6 +101,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         appearance,
         roots: Arc::clone(&health.roots),
         telling: Arc::clone(&telling),
+        passthrough,
     };
     // Watched from here on, so that a signal that comes while the mount is made is not lost.
     let (events, ended) = mpsc::channel();
@@ -104,6 +112,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     if let Some(device) = device {
         metrics_files.mounted_as(device);
     }
+    metrics_files.tell_tuning(tune(device, args.kernel_readahead_kib));
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     telling.by(session.notifier());
     let invalidator = Arc::new(Invalidator::start(
@@ -206,6 +215,15 @@ fn start_dispatch(
     let dispatch = Dispatch::start(config, edge)?;
     sweep_at_intervals(&dispatch);
     Ok(dispatch)
+}
+
+/// Tells the kernel what makes the mount faster, and the log what came of it.
+fn tune(device: Option<u64>, readahead_kib: u32) -> Tuning {
+    let tuning = Tuning::apply(device, readahead_kib);
+    for (name, outcome) in tuning.outcomes() {
+        tracing::info!("the kernel's {name} = {outcome}");
+    }
+    tuning
 }
 
 /// Edits are found by polling where the store cannot be watched.

@@ -81,6 +81,11 @@ impl Metrics {
             .sum()
     }
 
+    /// All samples as they are in the text, by name with labels.
+    pub fn samples(&self) -> &BTreeMap<String, String> {
+        &self.samples
+    }
+
     /// Names with labels.
     pub fn names(&self) -> Vec<&str> {
         self.samples.keys().map(String::as_str).collect()

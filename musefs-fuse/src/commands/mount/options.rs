@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -14,7 +15,9 @@ use super::config;
 use crate::adapter::Appearance;
 use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
 use crate::commands::{Failure, owners};
+use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{self, DirectoryName, LINK_NAME, Presentation};
+use crate::passthrough::Passthrough;
 use crate::textfile::Textfile;
 
 fn mode(args: &MountArgs) -> Mode {
@@ -22,6 +25,17 @@ fn mode(args: &MountArgs) -> Mode {
         ModeArg::Synthesis => Mode::Synthesis,
         ModeArg::StructureOnly => Mode::StructureOnly,
     }
+}
+
+/// Whether the kernel is to read files itself.
+pub(super) fn passthrough(args: &MountArgs, metrics: &EdgeMetrics) -> Arc<Passthrough> {
+    let wanted = match mode(args) {
+        Mode::Synthesis => Err("only in structure-only mode"),
+        Mode::StructureOnly if args.no_passthrough => Err("--no-passthrough"),
+        Mode::StructureOnly if args.no_kernel_cache => Err("--no-kernel-cache"),
+        Mode::StructureOnly => Ok(()),
+    };
+    Passthrough::new(wanted, metrics.counters.passthrough_opens.clone())
 }
 
 pub(super) fn tree_config(args: &MountArgs) -> Result<TreeConfig, Failure> {
