@@ -26,6 +26,7 @@ mod backing;
 mod cache;
 mod dark;
 mod handles;
+mod mapping;
 mod readahead;
 mod reader;
 mod resolve;
@@ -34,6 +35,7 @@ mod superseded;
 
 pub use backing::Attempt;
 pub use handles::{Handle, HandleId};
+pub use mapping::Mapped;
 pub use reader::ReadBuffer;
 
 use backing::{Devices, Opened};
@@ -42,6 +44,7 @@ pub(crate) use resolve::layout_of;
 use cache::{HeaderCache, Resolved};
 use dark::DarkTracks;
 use handles::{DirectoryHandle, Handles};
+use mapping::{Trust, Window};
 use readahead::Budget;
 use stores::Stores;
 use superseded::Superseded;
@@ -159,6 +162,7 @@ pub struct Musefs {
     cache: HeaderCache,
     handles: Handles,
     devices: Devices,
+    trust: Trust,
     dark: DarkTracks,
     superseded: Mutex<Superseded>,
     readahead: Arc<Budget>,
@@ -185,6 +189,7 @@ impl Musefs {
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
+            trust: Trust::of_process(),
             dark: DarkTracks::new(&metrics),
             superseded: Mutex::default(),
             readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
@@ -376,13 +381,14 @@ impl Musefs {
             mtime_ns: resolved.mtime_ns,
             link_count: 1,
         };
-        let stream = readahead::Stream::default();
+        let stream = Arc::default();
         self.handles.insert(Handle {
             inode,
             resolved,
             file,
             attributes,
             stream,
+            window: Window::default(),
         })
     }
 

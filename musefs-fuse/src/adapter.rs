@@ -15,11 +15,11 @@ use fuser::{
 use musefs_core::serve::{Attempt, Attributes, Error, HandleId, Musefs, ReadBuffer};
 use musefs_core::tree::Inode;
 
-use crate::dispatch::pool::Subject;
+use crate::dispatch::pool::{Admission, Subject};
 use crate::dispatch::{Dispatch, OwnedReply, Taken};
 use crate::errno::errno;
 use crate::invalidate::Telling;
-use crate::metrics::Operation;
+use crate::metrics::{Invalidation, Operation};
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
 use crate::passthrough::Passthrough;
 use crate::space::FreeSpace;
@@ -220,6 +220,18 @@ impl Adapter {
                     .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
             }
         };
+        if let Ok(Some(mapped)) = self
+            .dispatch
+            .guard(|| Ok(self.musefs.read_mapped(&handle, offset, len.into())))
+        {
+            self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
+                reply.data(mapped.for_the_kernel());
+            });
+            if !self.musefs.is_still_what_was_mapped(&handle) {
+                self.forget_bytes(subject);
+            }
+            return;
+        }
         BUFFER.with_borrow_mut(|buffer| {
             let attempt = self
                 .dispatch
@@ -251,6 +263,21 @@ impl Adapter {
                 Err(error) => self
                     .dispatch
                     .answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
+            }
+        });
+    }
+
+    /// Has the kernel forget the bytes of an inode that may not be its own. That can wait for other reads of it.
+    fn forget_bytes(&self, subject: Subject) {
+        let telling = Arc::clone(&self.telling);
+        let job = Box::new(move || {
+            telling.forget_bytes(Inode(subject.0));
+            false
+        });
+        let invalidations = self.dispatch.metrics().counters.invalidations.clone();
+        self.dispatch.pool().submit(subject, job, |admission| {
+            if admission == Admission::Refused {
+                invalidations.increment(Invalidation::Dropped);
             }
         });
     }

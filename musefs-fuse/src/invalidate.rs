@@ -40,6 +40,15 @@ impl Telling {
         self.0.set(notifier).ok();
     }
 
+    /// Has the kernel forget the bytes of `inode`. Waits for reads of it that are under way.
+    pub(crate) fn forget_bytes(&self, inode: Inode) {
+        if let Some(notifier) = self.0.get()
+            && let Err(error) = notifier.inval_inode(INodeNo(inode.0), 0, 0)
+        {
+            tracing::debug!("the kernel did not take an invalidation: {error}");
+        }
+    }
+
     /// Has the kernel ask for the attributes of `inode` when it next needs them. Waits for nothing: no request that is
     /// under way holds what this takes.
     pub(crate) fn forget_attributes(&self, inode: Inode) {

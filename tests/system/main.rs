@@ -16,6 +16,7 @@ mod directories;
 mod edits;
 mod killed;
 mod lifecycle;
+mod mapped;
 mod matrix;
 mod metrics_directory;
 mod metrics_readers;

@@ -27,6 +27,8 @@ pub(super) struct Resolved {
     pub path: PathBuf,
     /// What the backing file looked like when the layout was made.
     pub stamp: Stamp,
+    /// Which device the backing file is on.
+    pub device: u64,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
     /// Whether the backing file is on a filesystem of this machine that lies on no other.
@@ -174,6 +176,7 @@ mod tests {
                 ctime_ns: 0,
                 inode: 0,
             },
+            device: 0,
             without_waiting: true,
             is_local: true,
             mtime_ns: 0,

@@ -80,7 +80,7 @@ impl Musefs {
             .map_err(|source| self.backing_error(track, &path, source))?;
         let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
         let is_local = without_waiting || backing::is_in_memory(&opened.file);
-        let file = opened.file;
+        let (file, device) = (opened.file, opened.device);
         let layout = self
             .with_small_ranges_inline(&layout, &file, stamp.size)
             .map_err(|source| self.backing_error(track, &path, source))?;
@@ -90,6 +90,7 @@ impl Musefs {
             path,
             mtime_ns: mtime_of(&detail.row),
             stamp,
+            device,
             without_waiting,
             is_local,
             is_newer,

@@ -30,6 +30,8 @@ struct State {
     stuck: Stuck,
     /// The file that `stuck` is about.
     stuck_file: String,
+    /// How long each read takes.
+    delay: Duration,
     held: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -141,6 +143,8 @@ impl Filesystem for Files {
             .min(bytes.len());
         let end = start.saturating_add(size as usize).min(bytes.len());
         let part = bytes[start..end].to_vec();
+        let delay = lock(&self.state).delay;
+        std::thread::sleep(delay);
         self.answer(inode.0, |stuck| stuck.reads, move || reply.data(&part));
     }
 
@@ -203,6 +207,11 @@ impl Hanging {
         let mut state = lock(&self.state);
         state.stuck = stuck;
         file.clone_into(&mut state.stuck_file);
+    }
+
+    /// Takes so long for each read from now on.
+    pub fn slow_down(&self, delay: Duration) {
+        lock(&self.state).delay = delay;
     }
 
     /// Requests that wait for an answer.
