@@ -91,6 +91,7 @@ if ! python3 -c 'import ensurepip' 2>/dev/null; then
 fi
 install_packages "${packages[@]}"
 unpack promtool prometheus
+unpack prometheus prometheus
 unpack prometheus-node-exporter prometheus-node-exporter
 python_environment
 corpus
@@ -117,7 +118,7 @@ core_knows_no_kernel
 heading "Lints"
 cargo clippy --locked --all-targets -- -D warnings
 
-heading "Without jemalloc"
+heading "Without jemalloc and telemetry"
 cargo check --locked --package musefs-fuse --no-default-features
 
 heading "Documentation"
@@ -128,6 +129,9 @@ scripts/check-models.sh
 
 heading "Tests"
 cargo test --locked
+
+heading "The benchmark of a mount, in small"
+scripts/bench.sh --quick >/dev/null
 
 heading "Budgets of the telemetry engine"
 scripts/check-budgets.sh

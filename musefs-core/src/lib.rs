@@ -9,6 +9,7 @@ pub mod layout;
 pub mod metrics;
 pub mod mounts;
 pub mod names;
+pub mod phases;
 pub mod refresh;
 pub mod scan;
 pub mod serve;

@@ -1,11 +1,28 @@
-//! What the serve path and the scan path count.
+//! What the core counts.
 //!
-//! Every family of this crate that is counted is declared here, once, as a field of [`Metrics`]: its doc comment is its help
-//! text. Counting is done by the code that does the work.
+//! Every family of this crate that is counted is declared here or below, once, as a field of a set: its doc comment is its help
+//! text. Counting is done by the code that does the work. [`Metrics`] is what serving and scanning count; [`CoreMetrics`] is all
+//! that a mount counts.
 
+use std::time::Duration;
+
+use musefs_telemetry::describe::MetricsDescriptor;
 use musefs_telemetry::{
-    AttributeEnum, Counter, Counters, Family, MetricSet, UpDownCounter, UpDownCounters, metric_set,
+    Counter, Counters, DescribeError, Engine, Family, Histogram, MetricSet, UpDownCounter,
+    UpDownCounters, metric_set,
 };
+
+mod labels;
+mod library;
+mod refresh;
+mod scan;
+mod store;
+
+pub use labels::{BackingFailure, ByteSource, DarkReason, ReadPattern, ResolveCause, ServedBytes};
+pub use library::LibraryMetrics;
+pub use refresh::{PollOutcome, RefreshMetrics, TrackChange};
+pub use scan::{LastScanMetrics, ScanFailureReason, ScanOutcome};
+pub use store::{QueryKind, StoreMetrics};
 
 /// The serve-path and scan-path counters at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,32 +49,6 @@ pub struct Snapshot {
     pub readahead_hits: u64,
     /// Reads that went to the backing file although read-ahead was on.
     pub readahead_misses: u64,
-}
-
-/// Where a served byte came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
-#[attribute(name = "source")]
-pub enum ByteSource {
-    /// Metadata made in memory.
-    SynthesizedHeader,
-    /// Pictures and binary values in the store.
-    Art,
-    /// A read-ahead buffer.
-    Readahead,
-    /// The backing file.
-    Backing,
-}
-
-/// Why a backing file could not be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, AttributeEnum)]
-#[attribute(name = "reason")]
-pub enum DarkReason {
-    /// The file is gone.
-    Missing,
-    /// Size, modification time or inode are not what the scan saw.
-    Changed,
-    /// Opening or reading it fails.
-    Unreadable,
 }
 
 /// The live counters of one mount or scan.
@@ -94,32 +85,90 @@ pub struct Metrics {
     pub(crate) cache_header_misses: Counter,
     /// Resolved files that left the header cache to make room.
     pub(crate) cache_header_evictions: Counter,
-    /// Rows of the store that refreshes have read.
-    pub(crate) refresh_rows: Counter,
-    /// Names in the directories that refreshes have made anew.
-    pub(crate) refresh_nodes: Counter,
-    /// Polls that had to rebuild everything because the store was replaced.
-    pub(crate) refresh_gap_fallbacks: Counter,
+    /// Resolved files that left the header cache because their backing file was not what it had been.
+    pub(crate) cache_header_stale: Counter,
     /// Open file handles.
     pub(crate) handles_open: UpDownCounter,
-    /// Bytes answered to reads, by where they came from.
+    /// Bytes answered to reads, by where they came from and by what the backing file is.
     #[metric(unit = "bytes")]
-    pub(crate) read_bytes: Counters<ByteSource>,
+    pub(crate) read_bytes: Counters<ServedBytes>,
+    /// Bytes that each read was answered with; 0 at the end of a file.
+    #[metric(unit = "bytes", min = 1 << 9, max = 1 << 20)]
+    pub(crate) read_size: Histogram,
+    /// Answered reads, by whether they began where the last one on their handle ended (sequential), else in the metadata at the
+    /// front or the first 4096 bytes (header), or elsewhere (seek). What the kernel asks for at once may arrive in any order.
+    pub(crate) reads: Counters<ReadPattern>,
+    /// Time by which reads that had to wait took longer than the sound in their answer lasts. Reads without sound, and of files
+    /// of which nobody knows how long they last, are not counted.
+    #[metric(unit = "seconds")]
+    pub(crate) starved: Counter,
+    /// Times that it had to be found out where the bytes of a served file are, also in vain, by cause.
+    pub(crate) resolves: Counters<ResolveCause>,
+    /// Time that finding out where the bytes of served files are took, by cause.
+    #[metric(unit = "seconds")]
+    pub(crate) resolve: Counters<ResolveCause>,
     /// Requests that failed because their backing file could not be served, by reason.
-    pub(crate) backing_failures: Counters<DarkReason>,
-    /// Listed tracks whose backing file could not be served when it was last tried, by reason.
+    pub(crate) backing_failures: Counters<BackingFailure>,
+    /// Listed tracks that are not served as they should be, each under one reason: their backing file could not be served when
+    /// it was last tried (missing, changed, unreadable), or the scan could not take it apart, and it is served as it is
+    /// (unparsable).
     pub(crate) tracks_dark: UpDownCounters<DarkReason>,
 }
 
-/// The family called `name`, which is one of [`Metrics`]: another name does not compile in a constant.
+/// All that a mount counts in the core.
+#[derive(Clone, Debug)]
+pub struct CoreMetrics {
+    pub(crate) serving: Metrics,
+    pub(crate) store: StoreMetrics,
+    pub(crate) refresh: RefreshMetrics,
+    pub(crate) library: LibraryMetrics,
+    pub(crate) last_scan: LastScanMetrics,
+}
+
+impl CoreMetrics {
+    /// Declares all of it with `engine`. What nobody knows yet is absent.
+    ///
+    /// # Errors
+    /// When a name is taken already or the engine has no room.
+    pub fn declare(engine: &Engine) -> Result<Self, DescribeError> {
+        let metrics = Self {
+            serving: Metrics::declare(engine)?,
+            store: StoreMetrics::declare(engine)?,
+            refresh: RefreshMetrics::declare(engine)?,
+            library: LibraryMetrics::declare(engine)?,
+            last_scan: LastScanMetrics::declare(engine)?,
+        };
+        metrics.store.sqlite_memory.clear();
+        metrics.store.store_wal.clear();
+        metrics.refresh.last_success_timestamp.clear();
+        metrics.refresh.lag.clear();
+        metrics.last_scan.show(None);
+        Ok(metrics)
+    }
+}
+
+/// The sets of [`CoreMetrics`].
+const SETS: [&MetricsDescriptor; 5] = [
+    <Metrics as MetricSet>::DESCRIPTOR,
+    <StoreMetrics as MetricSet>::DESCRIPTOR,
+    <RefreshMetrics as MetricSet>::DESCRIPTOR,
+    <LibraryMetrics as MetricSet>::DESCRIPTOR,
+    <LastScanMetrics as MetricSet>::DESCRIPTOR,
+];
+
+/// The family called `name`, which is one of [`CoreMetrics`]: another name does not compile in a constant.
 pub(crate) const fn family(name: &str) -> &'static Family {
-    let fields = <Metrics as MetricSet>::DESCRIPTOR.fields;
-    let mut index = 0;
-    while index < fields.len() {
-        if same(fields[index].name, name) {
-            return &fields[index];
+    let mut set = 0;
+    while set < SETS.len() {
+        let fields = SETS[set].fields;
+        let mut index = 0;
+        while index < fields.len() {
+            if same(fields[index].name, name) {
+                return &fields[index];
+            }
+            index += 1;
         }
-        index += 1;
+        set += 1;
     }
     panic!("no family of this crate has that name");
 }
@@ -131,6 +180,11 @@ const fn same(one: &str, other: &str) -> bool {
         index += 1;
     }
     index == one.len() && index == other.len()
+}
+
+/// A duration as seconds are counted: in nanoseconds.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Metrics {

@@ -49,6 +49,19 @@ impl Mounts {
         self.mounts.iter().any(|mount| mount.is_musefs)
     }
 
+    /// Where they are mounted, each place once, in the order in which they were made.
+    pub fn musefs_points(&self) -> impl Iterator<Item = &Path> {
+        let seen = |index: usize| {
+            let mut before = self.mounts[..index].iter();
+            before.any(|before| before.is_musefs && before.point == self.mounts[index].point)
+        };
+        self.mounts
+            .iter()
+            .enumerate()
+            .filter(move |(index, mount)| mount.is_musefs && !seen(*index))
+            .map(|(_, mount)| &*mount.point)
+    }
+
     /// The mount point of the musefs that a file lies in, by its metadata.
     pub fn musefs_of(&self, metadata: &Metadata) -> Option<&Path> {
         let mut musefs = self.mounts.iter().filter(|mount| mount.is_musefs);
@@ -135,12 +148,7 @@ mod tests {
     fn musefs_mounts_are_told_from_others() {
         let mounts = mounts();
         assert!(mounts.any_musefs());
-        let musefs: Vec<_> = mounts
-            .mounts
-            .iter()
-            .filter(|mount| mount.is_musefs)
-            .map(|mount| &*mount.point)
-            .collect();
+        let musefs: Vec<_> = mounts.musefs_points().collect();
         assert_eq!(
             musefs,
             [Path::new("/mnt/my music"), Path::new("/mnt/plain")]

@@ -7,23 +7,28 @@
 
 mod advance;
 mod draft;
+mod holdings;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use crate::formats::Format;
 use crate::ids::TrackId;
+use crate::metrics::{CoreMetrics, PollOutcome, TrackChange, nanoseconds};
 use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, Renewed};
 use crate::stop::Stop;
-use crate::store::{Mark, Store, StoreError, log_path, now_ns};
+use crate::store::{Mark, Store, StoreError, log_path, memory_used, now_ns};
 use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
-use crate::tree::{Changes, DirectoryInodes, Inode, NodeKind, Tree, changes};
+use crate::tree::{Changes, DirectoryInodes, Entry, Inode, NodeKind, Tree, changes};
 use draft::{Drafts, Waiting, finish};
 
+pub use holdings::{Holdings, TrackChanges};
 pub use watch::Watch;
 
 /// What decides how a tree looks.
@@ -69,6 +74,8 @@ pub struct BuildReport {
     pub nodes_built: u64,
     /// Whether the store turned out to be an older copy of itself with other edits.
     pub restored: bool,
+    /// What became of the tracks of the tree before; nothing where there was none.
+    pub tracks: TrackChanges,
 }
 
 /// Which store a tree was made from.
@@ -95,6 +102,18 @@ impl Identity {
     }
 }
 
+/// When somebody last committed to the store at `path`, in nanoseconds since 1970, as its log tells, or where that holds
+/// nothing the store itself.
+fn commit_time(path: &Path) -> Option<i64> {
+    let log = std::fs::metadata(log_path(path)).ok();
+    let written = match log.filter(|metadata| metadata.len() > 0) {
+        Some(log) => log,
+        None => std::fs::metadata(path).ok()?,
+    };
+    let since = written.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
 /// The inode of the write-ahead log of the store at `path`.
 fn log_of(path: &Path) -> Option<u64> {
     let log = std::fs::metadata(log_path(path));
@@ -104,6 +123,7 @@ fn log_of(path: &Path) -> Option<u64> {
 /// Makes trees from a store, one after the other.
 pub struct Refresher {
     config: TreeConfig,
+    metrics: CoreMetrics,
     path: PathBuf,
     store: Store,
     identity: Identity,
@@ -119,6 +139,8 @@ pub struct Refresher {
     widths: NumberWidths,
     /// The tracks of the published tree.
     listed: HashMap<TrackId, Listed>,
+    /// What they are.
+    holdings: Holdings,
     /// Whether `widths` and `listed` are those of the published tree.
     is_in_step: bool,
     /// Connections to a store that took the place of the one that is served, until its tree is published.
@@ -130,19 +152,27 @@ pub struct Refresher {
 struct Listed {
     inode: Inode,
     siblings: Option<Siblings>,
+    format: Format,
+    is_unparsable: bool,
 }
 
 impl Refresher {
-    /// Opens the store at `path`.
+    /// Opens the store at `path`. What is done with it is counted in `metrics`.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(path: &Path, config: TreeConfig) -> Result<Self, StoreError> {
+    pub fn open(
+        path: &Path,
+        config: TreeConfig,
+        metrics: &CoreMetrics,
+    ) -> Result<Self, StoreError> {
         // Looked at before it is opened: a file that takes the path in between is noticed by the next poll.
         // What is wrong with the path is told best by opening it.
         let identity = Identity::of(path);
-        let store = Store::open(path)?;
+        let mut store = Store::open(path)?;
+        store.count_with(&metrics.store);
         Ok(Self {
+            metrics: metrics.clone(),
             identity: Identity {
                 log: None,
                 ..identity?
@@ -156,10 +186,23 @@ impl Refresher {
             highest: 0,
             widths: NumberWidths::default(),
             listed: HashMap::new(),
+            holdings: Holdings::default(),
             is_in_step: false,
             taken_over: None,
             store,
         })
+    }
+
+    /// What the tracks of the tree that was made last are.
+    #[cfg(test)]
+    pub(crate) fn holdings(&self) -> &Holdings {
+        &self.holdings
+    }
+
+    /// Statements that its connection has executed.
+    #[cfg(test)]
+    pub(crate) fn statements(&self) -> u64 {
+        self.store.statements()
     }
 
     /// The scanned directories.
@@ -210,8 +253,12 @@ impl Refresher {
         }
         let drafted = waiting.len();
         self.listed = listed(&waiting);
-        let (entries, sizes_computed) =
-            finish(waiting, &self.widths, &self.config, &mut self.store)?;
+        let (entries, sizes_computed) = self.finish(waiting)?;
+        if entries.len() < drafted {
+            let shown: HashSet<TrackId> = entries.iter().map(|entry| entry.track).collect();
+            self.listed.retain(|track, _| shown.contains(track));
+        }
+        self.holdings = Holdings::of(&self.listed);
         report.missing = left.missing;
         report.skipped = left.skipped;
         report.broken = left.broken + (drafted - entries.len()) as u64;
@@ -223,6 +270,19 @@ impl Refresher {
         let tree = Tree::build(entries, &mut self.inodes, previous, &reserved, now_ns());
         report.listed = tree.file_count() as u64;
         report.nodes_built = tree.node_count() as u64;
+        if let Some(previous) = previous {
+            // A number of another store is another track.
+            let is_same_store = self.taken_over.is_none() && !report.restored;
+            report.tracks = if is_same_store {
+                TrackChanges::between(previous, previous.tracks(), &tree, tree.tracks())
+            } else {
+                TrackChanges {
+                    added: tree.file_count() as u64,
+                    changed: 0,
+                    removed: previous.file_count() as u64,
+                }
+            };
+        }
         let published = self.published(tree)?;
         self.data_version = data_version;
         self.mark = mark;
@@ -230,7 +290,44 @@ impl Refresher {
         self.is_in_step = true;
         // What was noted on the way is all of it.
         self.widths.take_changed();
+        if previous.is_none() {
+            self.metrics.refresh.last_success_timestamp.set(now_ns());
+            self.show_last_scan();
+            self.show_sizes();
+        }
         Ok((published, report))
+    }
+
+    /// As [`finish`], and counts what it takes.
+    fn finish(&mut self, waiting: Vec<Waiting>) -> Result<(Vec<Entry>, u64), StoreError> {
+        let store = &mut self.store;
+        finish(
+            waiting,
+            &self.widths,
+            &self.config,
+            store,
+            &self.metrics.serving,
+        )
+    }
+
+    /// What the store tells of the last scan. Trouble with that is none with the tracks.
+    fn show_last_scan(&self) {
+        let run = self.store.last_finished_scan().unwrap_or_else(|error| {
+            tracing::debug!("the last scan is not known: {error}");
+            None
+        });
+        self.metrics.last_scan.show(run.as_ref());
+    }
+
+    /// What the store takes of memory and, in its log, of the disk.
+    fn show_sizes(&self) {
+        let metrics = &self.metrics.store;
+        metrics.sqlite_memory.set(memory_used());
+        match std::fs::metadata(log_path(&self.path)) {
+            Ok(metadata) => metrics.store_wal.set(metadata.len().cast_signed()),
+            Err(error) if error.kind() == ErrorKind::NotFound => metrics.store_wal.set(0),
+            Err(_) => metrics.store_wal.clear(),
+        }
     }
 
     /// `tree`, with what belongs to it.
@@ -247,6 +344,7 @@ impl Refresher {
             roots,
             inode_paths: self.inodes.len() as u64,
             inode_base: self.inode_base,
+            holdings: self.holdings.clone(),
         })
     }
 
@@ -273,23 +371,65 @@ impl Refresher {
     /// # Errors
     /// When the store cannot be read: the published tree stays, and is known to be behind.
     pub fn poll(&mut self, musefs: &Musefs) -> Result<Option<Changes>, StoreError> {
+        let started = Instant::now();
         let refreshed = self.refresh(musefs);
-        if refreshed.is_err() {
+        musefs.set_store_unreadable(refreshed.is_err());
+        let metrics = &self.metrics.refresh;
+        let outcome = match &refreshed {
+            Ok(None) => PollOutcome::Unchanged,
+            Ok(Some(_)) => PollOutcome::Changed,
+            Err(_) => PollOutcome::Failed,
+        };
+        if outcome == PollOutcome::Failed {
             musefs.set_needs_rebuild(true);
+        } else {
+            metrics.last_success_timestamp.set(now_ns());
         }
+        metrics.polls.increment(outcome);
+        metrics.seconds.add(nanoseconds(started.elapsed()));
+        self.show_sizes();
         refreshed
     }
 
+    /// Counts what a refresh did.
+    fn note(&self, report: &BuildReport) {
+        let metrics = &self.metrics.refresh;
+        metrics.rows.add(report.rows_read);
+        metrics.nodes.add(report.nodes_built);
+        let tracks = &report.tracks;
+        for (change, count) in [
+            (TrackChange::Added, tracks.added),
+            (TrackChange::Changed, tracks.changed),
+            (TrackChange::Removed, tracks.removed),
+        ] {
+            metrics.tracks.add(change, count);
+        }
+    }
+
+    /// Notes that the tree which shows the commit of `committed_ns` is published.
+    fn note_visible(&self, committed_ns: Option<i64>) {
+        let lag_ns = committed_ns.and_then(|committed| now_ns().checked_sub(committed));
+        let lag = &self.metrics.refresh.lag;
+        match lag_ns {
+            Some(ns @ 0..) => lag.set(ns),
+            // The clock was set back, or the store is on another machine with another clock.
+            _ => lag.clear(),
+        }
+    }
+
     fn refresh(&mut self, musefs: &Musefs) -> Result<Option<Changes>, StoreError> {
+        // Looked at first: what is committed from here on belongs to the next poll.
+        let committed_ns = commit_time(&self.path);
         if self.was_replaced()? {
             self.take_over(musefs)?;
         } else if self.store.data_version()? == self.data_version && !musefs.needs_rebuild() {
             return Ok(None);
         }
+        self.show_last_scan();
         let previous = musefs.tree();
         if let Some(advanced) = self.advance(&previous)? {
             musefs.set_needs_rebuild(false);
-            musefs.note_refresh(&advanced.report);
+            self.note(&advanced.report);
             if advanced.changes.is_empty() {
                 musefs.publish_roots(advanced.published.roots);
                 return Ok(None);
@@ -297,17 +437,18 @@ impl Refresher {
             tracing::debug!(report = ?advanced.report, names = advanced.changes.names.len(), "refreshed");
             let renewed = Renewed::Some(advanced.renewed);
             musefs.publish(advanced.published, None, &renewed);
+            self.note_visible(committed_ns);
             return Ok(Some(advanced.changes));
         }
         if self.taken_over.is_none() {
-            musefs.note_gap();
+            self.note_gap();
             if self.store.sequence()? < self.mark.sequence {
                 // An older copy was put in place within the same file.
                 self.take_over(musefs)?;
             }
         }
         let (published, report) = self.build(Some(&previous))?;
-        musefs.note_refresh(&report);
+        self.note(&report);
         let different = changes(&previous, &published.tree);
         musefs.set_needs_rebuild(false);
         tracing::debug!(
@@ -320,8 +461,17 @@ impl Refresher {
         } else {
             Renewed::Compared
         };
+        let is_other_store = matches!(renewed, Renewed::All);
         musefs.publish(published, self.taken_over.take(), &renewed);
+        if !different.is_empty() {
+            // When a store was put in place of another, none of its files tells.
+            self.note_visible(committed_ns.filter(|_| !is_other_store));
+        }
         Ok((!different.is_empty()).then_some(different))
+    }
+
+    fn note_gap(&self) {
+        self.metrics.refresh.gap_fallbacks.increment();
     }
 
     fn was_replaced(&mut self) -> Result<bool, StoreError> {
@@ -337,11 +487,16 @@ impl Refresher {
     fn take_over(&mut self, musefs: &Musefs) -> Result<(), StoreError> {
         // Looked at before it is opened: a file that takes the path in between is noticed by the next poll.
         let identity = Identity::of(&self.path)?;
-        let store = Store::open(&self.path)?;
+        let mut store = Store::open(&self.path)?;
+        store.count_with(&self.metrics.store);
         if self.taken_over.is_none() {
-            musefs.note_gap();
+            self.note_gap();
         }
-        self.taken_over = Some(open_connections(&self.path, musefs.store_connections())?);
+        self.taken_over = Some(open_connections(
+            &self.path,
+            musefs.store_connections(),
+            &self.metrics,
+        )?);
         tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");
         self.inode_base += self.highest.cast_unsigned() + 1;
         self.highest = 0;
@@ -370,6 +525,8 @@ impl Refresher {
             let polled = catch_unwind(AssertUnwindSafe(|| self.poll(musefs)));
             let Ok(polled) = polled else {
                 musefs.set_needs_rebuild(true);
+                let polls = &self.metrics.refresh.polls;
+                polls.increment(PollOutcome::Failed);
                 tracing::error!(
                     "a refresh panicked; the tree stays as it is, and the next poll tries again"
                 );
@@ -402,6 +559,8 @@ fn listed(waiting: &[Waiting]) -> HashMap<TrackId, Listed> {
         let listed = Listed {
             inode: waiting.inode,
             siblings: waiting.siblings(),
+            format: waiting.format,
+            is_unparsable: waiting.is_unparsable,
         };
         (waiting.track, listed)
     };
@@ -416,12 +575,21 @@ impl Drop for Over<'_> {
     }
 }
 
-/// `count` connections to the store at `path`.
+/// `count` connections to the store at `path`, which count in `metrics` what they are asked.
 ///
 /// # Errors
 /// When one cannot be opened.
-pub fn open_connections(path: &Path, count: usize) -> Result<Vec<Store>, StoreError> {
-    (0..count).map(|_| Store::open(path)).collect()
+pub fn open_connections(
+    path: &Path,
+    count: usize,
+    metrics: &CoreMetrics,
+) -> Result<Vec<Store>, StoreError> {
+    let open = || {
+        let mut store = Store::open(path)?;
+        store.count_with(&metrics.store);
+        Ok(store)
+    };
+    (0..count).map(|_| open()).collect()
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
-use crate::metrics::Metrics;
-use crate::refresh::BuildReport;
+use crate::metrics::{CoreMetrics, Metrics};
+use crate::refresh::Holdings;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
@@ -27,16 +27,20 @@ mod cache;
 mod dark;
 mod handles;
 mod mapping;
+mod pattern;
 mod readahead;
 mod reader;
 mod resolve;
+mod steps;
 mod stores;
 mod superseded;
+mod troubles;
 
 pub use backing::Attempt;
 pub use handles::{Handle, HandleId};
 pub use mapping::Mapped;
 pub use reader::ReadBuffer;
+pub use steps::{Opening, Released, Step, WaitsFor};
 
 use backing::{Devices, Opened};
 pub(crate) use resolve::layout_of;
@@ -48,6 +52,7 @@ use mapping::{Trust, Window};
 use readahead::Budget;
 use stores::Stores;
 use superseded::Superseded;
+use troubles::Troubles;
 
 /// Inodes of track files start here; below are the root and what the edge adds, above 2^52 the directories.
 pub const INODE_TRACK_BASE: u64 = 1 << 32;
@@ -155,6 +160,7 @@ pub struct ListedEntry<'a> {
 pub struct Musefs {
     config: ServeConfig,
     engine: Engine,
+    counted: CoreMetrics,
     metrics: Metrics,
     tree: ArcSwap<Tree>,
     roots: ArcSwap<HashMap<RootId, PathBuf>>,
@@ -164,24 +170,30 @@ pub struct Musefs {
     devices: Devices,
     trust: Trust,
     dark: DarkTracks,
+    troubles: Troubles,
     superseded: Mutex<Superseded>,
     readahead: Arc<Budget>,
     inode_paths: AtomicU64,
     turns: Arc<Stop>,
     generation: AtomicU64,
     needs_rebuild: AtomicBool,
+    store_unreadable: AtomicBool,
 }
 
 impl Musefs {
-    /// Serves what is published, whose tracks are those of `stores` (several connections to one store). `metrics` are declared
-    /// with `engine`.
+    /// Serves what is published, whose tracks are those of `stores` (several connections to one store). `counted` is
+    /// declared with `engine`.
     pub fn new(
         config: ServeConfig,
         engine: Engine,
-        metrics: Metrics,
+        counted: CoreMetrics,
         stores: Vec<Store>,
         published: Published,
     ) -> Self {
+        let metrics = counted.serving.clone();
+        let dark = DarkTracks::new(&metrics);
+        dark.publish(published.holdings.unparsable().clone(), |_| true);
+        show_library(&counted, &published);
         Self {
             tree: ArcSwap::from_pointee(published.tree),
             roots: ArcSwap::from_pointee(published.roots),
@@ -190,15 +202,18 @@ impl Musefs {
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
             trust: Trust::of_process(),
-            dark: DarkTracks::new(&metrics),
+            dark,
+            troubles: Troubles::default(),
             superseded: Mutex::default(),
             readahead: Arc::new(Budget::new(config.readahead_bytes_max)),
             inode_paths: AtomicU64::new(published.inode_paths),
             turns: Arc::default(),
             generation: AtomicU64::new(0),
             needs_rebuild: AtomicBool::new(false),
+            store_unreadable: AtomicBool::new(false),
             config,
             engine,
+            counted,
             metrics,
         }
     }
@@ -274,30 +289,6 @@ impl Musefs {
         }
     }
 
-    /// Opens `inode`; may wait.
-    ///
-    /// # Errors
-    /// When it is no file, has moved on, or its backing file or store cannot be read.
-    pub fn open(&self, inode: Inode) -> Result<HandleId, Error> {
-        let target = self.open_target(inode)?;
-        if let Some(resolved) = target.resolved {
-            let file = backing::open(&resolved.path, &self.metrics);
-            if let Some(handle) = self.hold(inode, resolved, file) {
-                return Ok(handle);
-            }
-        }
-        self.metrics.cache_header_misses.increment();
-        let (resolved, file) = self.resolve(inode, target.track)?;
-        if !resolved.is_newer {
-            self.cache.insert(inode, Arc::clone(&resolved));
-        }
-        // Another open of the same inode may have been faster, and have found another version.
-        self.insert_handle(inode, resolved, file).or_else(|first| {
-            let file = backing::open(&first.path, &self.metrics);
-            self.hold(inode, first, file).ok_or(Error::Stale)
-        })
-    }
-
     /// Whether an open file is a later version of its track than its inode stands for: the store was edited, and the kernel
     /// did not know yet. Nothing that the kernel remembers of the inode is true of it.
     pub fn is_newer_than_its_inode(&self, id: HandleId) -> bool {
@@ -354,6 +345,9 @@ impl Musefs {
         resolved: Arc<Resolved>,
         opened: io::Result<Opened>,
     ) -> Option<HandleId> {
+        if opened.is_ok() {
+            self.troubles.descriptor_found();
+        }
         let file = match opened {
             Ok(opened) if resolved.stamp.matches(&opened.stamp) => opened.file,
             // Says nothing of the file.
@@ -389,6 +383,7 @@ impl Musefs {
             attributes,
             stream,
             window: Window::default(),
+            position: pattern::ReadPosition::default(),
         })
     }
 
@@ -400,16 +395,13 @@ impl Musefs {
         self.handles.get(id).ok_or(Error::BadHandle)
     }
 
-    /// Closes an open file.
+    /// Closes an open file for whoever opened it; what comes back closes the backing file.
     ///
     /// # Errors
     /// `BadHandle` when it was never given out or is closed.
-    pub fn release(&self, id: HandleId) -> Result<(), Error> {
-        if self.handles.remove(id) {
-            Ok(())
-        } else {
-            Err(Error::BadHandle)
-        }
+    pub fn release(&self, id: HandleId) -> Result<Released, Error> {
+        let handle = self.handles.remove(id).ok_or(Error::BadHandle)?;
+        Ok(Released(handle))
     }
 
     /// Opens a directory with a listing of its own; `None` over the bound, where [`Musefs::list`] goes by inode alone.
@@ -512,7 +504,7 @@ impl Musefs {
             tree_nodes: tree.node_count() as u64,
             inode_paths: self.inode_paths.load(Relaxed),
             refresh_generation: self.generation.load(Relaxed),
-            refresh_gap_fallbacks: self.metrics.refresh_gap_fallbacks.value(),
+            refresh_gap_fallbacks: self.counted.refresh.gap_fallbacks.value(),
             refresh_needs_rebuild: self.needs_rebuild.load(Relaxed),
         }
     }
@@ -554,26 +546,30 @@ impl Musefs {
             Some(stores) => self.stores.replace(stores, published.inode_base),
             None => self.stores.rebase(published.inode_base),
         }
+        show_library(&self.counted, &published);
         let before = self.tree.load_full();
         self.supersede(&before, &published.tree, renewed);
         self.roots.store(Arc::new(published.roots));
         self.tree.store(Arc::new(published.tree));
         self.inode_paths.store(published.inode_paths, Relaxed);
-        if !self.dark.is_empty() {
-            // What was wrong is known of the version that was tried.
-            match renewed {
-                Renewed::All => self.dark.retain(|_| false),
-                Renewed::Some(tracks) => self.dark.retain(|track| !tracks.contains_key(&track)),
-                Renewed::Compared => {
-                    let before: HashMap<TrackId, Inode> = before.tracks().collect();
-                    let now = self.tree.load();
-                    let same: HashSet<TrackId> = now
-                        .tracks()
-                        .filter(|(track, inode)| before.get(track) == Some(inode))
-                        .map(|(track, _)| track)
-                        .collect();
-                    self.dark.retain(|track| same.contains(&track));
-                }
+        // What was wrong is known of the version that was tried.
+        let unparsable = published.holdings.unparsable().clone();
+        match renewed {
+            Renewed::All => self.dark.publish(unparsable, |_| false),
+            Renewed::Some(tracks) => {
+                self.dark
+                    .publish(unparsable, |track| !tracks.contains_key(&track));
+            }
+            Renewed::Compared if self.dark.is_empty() => self.dark.publish(unparsable, |_| true),
+            Renewed::Compared => {
+                let before: HashMap<TrackId, Inode> = before.tracks().collect();
+                let now = self.tree.load();
+                let same: HashSet<TrackId> = now
+                    .tracks()
+                    .filter(|(track, inode)| before.get(track) == Some(inode))
+                    .map(|(track, _)| track)
+                    .collect();
+                self.dark.publish(unparsable, |track| same.contains(&track));
             }
         }
         self.generation.fetch_add(1, Relaxed);
@@ -596,15 +592,6 @@ impl Musefs {
         }
     }
 
-    pub(crate) fn note_refresh(&self, report: &BuildReport) {
-        self.metrics.refresh_rows.add(report.rows_read);
-        self.metrics.refresh_nodes.add(report.nodes_built);
-    }
-
-    pub(crate) fn note_gap(&self) {
-        self.metrics.refresh_gap_fallbacks.increment();
-    }
-
     pub(crate) fn publish_roots(&self, roots: HashMap<RootId, PathBuf>) {
         self.roots.store(Arc::new(roots));
     }
@@ -613,8 +600,23 @@ impl Musefs {
         self.config.store_connections
     }
 
-    pub(crate) fn needs_rebuild(&self) -> bool {
+    /// Whether the published tree is known to be behind the store.
+    pub fn needs_rebuild(&self) -> bool {
         self.needs_rebuild.load(Relaxed)
+    }
+
+    /// Whether the last look at the store for what changed failed.
+    pub fn is_store_unreadable(&self) -> bool {
+        self.store_unreadable.load(Relaxed)
+    }
+
+    /// How many listed tracks could not be served when that was last tried.
+    pub fn dark_tracks(&self) -> u64 {
+        self.dark.count()
+    }
+
+    pub(crate) fn set_store_unreadable(&self, unreadable: bool) {
+        self.store_unreadable.store(unreadable, Relaxed);
     }
 
     pub(crate) fn set_needs_rebuild(&self, needs: bool) {
@@ -623,14 +625,26 @@ impl Musefs {
 
     /// The error for what the system said of a backing file, noted and counted.
     fn backing_error(&self, track: TrackId, path: &Path, source: io::Error) -> Error {
-        let path = path.to_path_buf();
         if is_out_of_descriptors(&source) {
-            return Error::OutOfDescriptors { path };
+            return self.troubles.out_of_descriptors(path);
         }
+        let path = path.to_path_buf();
         self.dark
             .darken(track, &path, dark::reason_of(&source), &source);
         Error::Backing { path, source }
     }
+}
+
+/// Shows what a tree that is about to be published holds.
+fn show_library(counted: &CoreMetrics, published: &Published) {
+    let library = &counted.library;
+    for (format, tracks) in published.holdings.by_format() {
+        library.tracks.set(format, tracks.cast_signed());
+    }
+    let directories = published.tree.directory_count() as u64;
+    library.directories.set(directories.cast_signed());
+    let bytes = published.tree.file_bytes();
+    library.bytes.set(bytes.cast_signed());
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
@@ -646,6 +660,8 @@ pub struct Published {
     pub roots: HashMap<RootId, PathBuf>,
     /// Directory paths that have an inode.
     pub inode_paths: u64,
+    /// What the tracks in the tree are.
+    pub holdings: Holdings,
     /// What is added to a sequence number to make the inode of a track.
     pub inode_base: u64,
 }

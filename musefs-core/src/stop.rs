@@ -28,6 +28,11 @@ impl Stop {
         self.changed.notify_all();
     }
 
+    /// Whether the thread was asked to end.
+    pub fn is_asked(&self) -> bool {
+        self.state.lock().asked
+    }
+
     /// Makes the thread's next turn come at once.
     pub fn hurry(&self) {
         self.state.lock().hurried = true;

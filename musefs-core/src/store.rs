@@ -31,7 +31,9 @@ pub use self::runs::{Counts, KnownTrack, ScanCounts, ScanRun, ScanRunId};
 pub use crate::ids::{RootId, TrackId};
 pub use crate::layout::BlobId;
 
-use self::database::Database;
+use crate::metrics::{QueryKind, StoreMetrics};
+
+use self::database::{Database, Query};
 
 /// One connection to a store. It may be moved to another thread, not shared: who needs several opens several.
 #[derive(Debug)]
@@ -63,18 +65,40 @@ impl Store {
         self.database.statements()
     }
 
+    /// From here on, counts what this connection is asked for, by kind, in `metrics` as well.
+    pub fn count_with(&mut self, metrics: &StoreMetrics) {
+        self.database.metrics = Some(metrics.clone());
+    }
+
     /// A number that is another one after any other connection has committed a change, and only then.
     pub fn data_version(&self) -> Result<i64, StoreError> {
         self.database
+            .query(QueryKind::Version)
             .row("PRAGMA data_version", [], |row| row.get(0))?
             .ok_or_else(|| self.database.corrupt("it has no data_version"))
     }
 
     /// The highest sequence number that was handed out.
     pub fn sequence(&self) -> Result<i64, StoreError> {
-        self.database
+        self.highest_number(&self.database.query(QueryKind::Version))
+    }
+
+    fn highest_number(&self, query: &Query<'_>) -> Result<i64, StoreError> {
+        query
             .row("SELECT value FROM sequence", [], |row| row.get(0))?
             .ok_or_else(|| self.database.corrupt("the table `sequence` has no row"))
+    }
+}
+
+/// Bytes that `SQLite` holds in this process.
+pub(crate) fn memory_used() -> i64 {
+    // SAFETY: the function takes nothing and may be called at any time, by any thread.
+    #[expect(
+        unsafe_code,
+        reason = "the numbers of the allocator have no other interface"
+    )]
+    unsafe {
+        rusqlite::ffi::sqlite3_memory_used()
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 use musefs_telemetry::{Engine, MetricSet as _};
 use tempfile::TempDir;
 
-use crate::metrics::Metrics;
-use crate::refresh::{Refresher, TreeConfig, open_connections};
+use crate::metrics::{CoreMetrics, Metrics};
+use crate::refresh::{BuildReport, Refresher, TreeConfig, open_connections};
 use crate::scan::{ScanOptions, ScanReport, scan};
-use crate::serve::{Mode, Musefs, ServeConfig};
+use crate::serve::{Mode, Musefs, Published, ServeConfig};
 use crate::store::Store;
 use crate::template::{DEFAULT_TEMPLATE, Fallbacks, Template};
 
@@ -106,12 +106,23 @@ impl Library {
         }
     }
 
+    /// A tree from nothing, counted by nobody.
+    pub(crate) fn fresh(&self, template: &str) -> (Published, BuildReport) {
+        let metrics = CoreMetrics::declare(&Engine::new()).unwrap();
+        let config = self.tree_config(template);
+        let mut refresher = Refresher::open(&self.db(), config, &metrics).unwrap();
+        refresher.build(None).unwrap()
+    }
+
     pub(crate) fn serve(&self) -> (Musefs, Refresher) {
         self.serve_as(DEFAULT_TEMPLATE)
     }
 
     pub(crate) fn serve_as(&self, template: &str) -> (Musefs, Refresher) {
-        let mut refresher = Refresher::open(&self.db(), self.tree_config(template)).unwrap();
+        let engine = Engine::new();
+        let metrics = CoreMetrics::declare(&engine).unwrap();
+        let config = self.tree_config(template);
+        let mut refresher = Refresher::open(&self.db(), config, &metrics).unwrap();
         let (published, _) = refresher.build(None).unwrap();
         let config = ServeConfig {
             mode: self.mode,
@@ -120,9 +131,7 @@ impl Library {
             dir_handles_max: 2,
             store_connections: 1,
         };
-        let engine = Engine::new();
-        let metrics = Metrics::declare(&engine).unwrap();
-        let stores = open_connections(&self.db(), 1).unwrap();
+        let stores = open_connections(&self.db(), 1, &metrics).unwrap();
         (
             Musefs::new(config, engine, metrics, stores, published),
             refresher,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use musefs_core::metrics::Metrics;
+use musefs_core::metrics::{CoreMetrics, Metrics};
 use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
 use musefs_core::scan::{ScanOptions, scan};
 use musefs_core::serve::{Attempt, Mode, Musefs, ReadBuffer, ServeConfig};
@@ -37,7 +37,9 @@ fn serve(music: &Path, db: &Path) -> Musefs {
         mode: Mode::StructureOnly,
         reserved_root_names: Vec::new(),
     };
-    let mut refresher = Refresher::open(db, tree).unwrap();
+    let engine = Engine::new();
+    let metrics = CoreMetrics::declare(&engine).unwrap();
+    let mut refresher = Refresher::open(db, tree, &metrics).unwrap();
     let (published, _) = refresher.build(None).unwrap();
     let config = ServeConfig {
         mode: Mode::StructureOnly,
@@ -46,9 +48,7 @@ fn serve(music: &Path, db: &Path) -> Musefs {
         dir_handles_max: 2,
         store_connections: 1,
     };
-    let engine = Engine::new();
-    let metrics = Metrics::declare(&engine).unwrap();
-    let stores = open_connections(db, 1).unwrap();
+    let stores = open_connections(db, 1, &metrics).unwrap();
     Musefs::new(config, engine, metrics, stores, published)
 }
 

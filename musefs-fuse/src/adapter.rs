@@ -5,24 +5,26 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
     KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
-use musefs_core::serve::{Attempt, Attributes, Error, HandleId, Musefs, ReadBuffer};
+use musefs_core::serve::{
+    self, Attempt, Attributes, Error, Handle, HandleId, Musefs, Opening, ReadBuffer,
+};
 use musefs_core::tree::Inode;
 
-use crate::dispatch::pool::{Admission, Subject};
-use crate::dispatch::{Dispatch, OwnedReply, Taken};
+use crate::dispatch::pool::{Admission, After, Subject};
+use crate::dispatch::{Dispatch, OwnedReply, Step, Taken};
 use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::{Invalidation, Operation};
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
 use crate::passthrough::Passthrough;
-use crate::space::FreeSpace;
+use crate::roots::Roots;
 use crate::tuning::{BACKGROUND_REQUESTS_MAX, CONGESTION_THRESHOLD};
 
 /// What the mount shows of every file and directory, whoever owns the backing files.
@@ -87,8 +89,8 @@ pub struct Adapter {
     pub metrics_files: Arc<MetricsFiles>,
     /// Owner, modes, lifetimes.
     pub appearance: Appearance,
-    /// What is free on the backing filesystems.
-    pub space: Arc<FreeSpace>,
+    /// The directories that the library's files lie in.
+    pub roots: Arc<Roots>,
     /// Tells the kernel what is not true any more while it waits for the answer that makes it so.
     pub telling: Arc<Telling>,
     /// Which open files the kernel reads itself.
@@ -101,14 +103,58 @@ thread_local! {
 }
 
 fn core<T>(result: Result<T, Error>) -> Result<T, Errno> {
-    result.map_err(|error| {
-        if let Error::OutOfDescriptors { .. } = &error {
-            tracing::error!("{error}; raise the limit on open files (ulimit -n)");
-        } else if let Error::Store(_) | Error::BlobGone(_) = &error {
-            tracing::error!("{error}");
+    result.map_err(|error| errno(&error))
+}
+
+/// Opens a file on the pool, a step at a time.
+fn open_on_pool(musefs: Arc<Musefs>, file: u64, opening: Opening) -> Result<Step<HandleId>, Errno> {
+    Ok(match core(musefs.open_step(opening))? {
+        serve::Step::Done(handle) => Step::Done(handle),
+        serve::Step::Next(opening) => {
+            let waits_for = opening.waits_for();
+            let next = move || open_on_pool(musefs, file, opening);
+            Step::Next(Subject { waits_for, file }, Box::new(next))
         }
-        errno(&error)
     })
+}
+
+/// A read that goes on on the pool, a step at a time.
+struct PooledRead {
+    musefs: Arc<Musefs>,
+    handle: Arc<Handle>,
+    file: u64,
+    offset: u64,
+    len: u64,
+    /// What was read already goes along.
+    buffer: ReadBuffer,
+}
+
+impl PooledRead {
+    fn subject(&self) -> Subject {
+        let Self { handle, buffer, .. } = self;
+        let read = (self.offset, self.len);
+        Subject {
+            waits_for: self.musefs.read_waits_for(handle, read.0, read.1, buffer),
+            file: self.file,
+        }
+    }
+
+    fn step(mut self) -> Result<Step<ReadBuffer>, Errno> {
+        let (offset, len) = (self.offset, self.len);
+        let step = self
+            .musefs
+            .read_step(&self.handle, offset, len, &mut self.buffer);
+        Ok(match core(step)? {
+            serve::Step::Done(()) => Step::Done(self.buffer),
+            serve::Step::Next(waits_for) => {
+                let subject = Subject {
+                    waits_for,
+                    file: self.file,
+                };
+                Step::Next(subject, Box::new(move || self.step()))
+            }
+        })
+    }
 }
 
 impl Adapter {
@@ -193,12 +239,21 @@ impl Adapter {
         };
         match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
             Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
-            Ok(Attempt::WouldBlock) => {
-                let musefs = Arc::clone(&self.musefs);
-                let work = move || core(musefs.open(inode));
-                self.dispatch
-                    .hand_to_pool(taken, Subject(inode.0), reply, work, give);
-            }
+            Ok(Attempt::WouldBlock) => match core(self.musefs.begin_open(inode)) {
+                Ok(opening) => {
+                    let (musefs, file) = (Arc::clone(&self.musefs), inode.0);
+                    let waits_for = opening.waits_for();
+                    let work = move || open_on_pool(musefs, file, opening);
+                    self.dispatch.hand_to_pool(
+                        taken,
+                        Subject { waits_for, file },
+                        reply,
+                        work,
+                        give,
+                    );
+                }
+                Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
+            },
             Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
         }
     }
@@ -206,7 +261,7 @@ impl Adapter {
     fn read_file(
         &self,
         taken: Taken,
-        subject: Subject,
+        inode: Inode,
         handle: HandleId,
         offset: u64,
         len: u32,
@@ -228,7 +283,9 @@ impl Adapter {
                 reply.data(mapped.for_the_kernel());
             });
             if !self.musefs.is_still_what_was_mapped(&handle) {
-                self.forget_bytes(subject);
+                let nothing = ReadBuffer::default();
+                let waits_for = (self.musefs).read_waits_for(&handle, offset, len.into(), &nothing);
+                self.forget_bytes(inode, waits_for);
             }
             return;
         }
@@ -244,21 +301,22 @@ impl Adapter {
                         });
                 }
                 Ok(Attempt::WouldBlock) => {
-                    // What was read already goes along.
-                    let mut begun = std::mem::take(buffer);
-                    let musefs = Arc::clone(&self.musefs);
-                    let work = move || {
-                        core(musefs.read(&handle, offset, len.into(), &mut begun)).map(|()| begun)
+                    let read = PooledRead {
+                        musefs: Arc::clone(&self.musefs),
+                        handle: Arc::clone(&handle),
+                        file: inode.0,
+                        offset,
+                        len: len.into(),
+                        buffer: std::mem::take(buffer),
                     };
-                    self.dispatch.hand_to_pool(
-                        taken,
-                        subject,
-                        reply,
-                        work,
-                        |reply: ReplyData, read| {
-                            reply.data(read.filled());
-                        },
-                    );
+                    let (asked, musefs) = (Instant::now(), Arc::clone(&self.musefs));
+                    let give = move |reply: ReplyData, read: ReadBuffer| {
+                        musefs.note_read(&handle, &read, asked.elapsed());
+                        reply.data(read.filled());
+                    };
+                    let (subject, work) = (read.subject(), move || read.step());
+                    self.dispatch
+                        .hand_to_pool(taken, subject, reply, work, give);
                 }
                 Err(error) => self
                     .dispatch
@@ -268,18 +326,21 @@ impl Adapter {
     }
 
     /// Has the kernel forget the bytes of an inode that may not be its own. That can wait for other reads of it.
-    fn forget_bytes(&self, subject: Subject) {
+    fn forget_bytes(&self, inode: Inode, waits_for: serve::WaitsFor) {
         let telling = Arc::clone(&self.telling);
         let job = Box::new(move || {
-            telling.forget_bytes(Inode(subject.0));
-            false
+            telling.forget_bytes(inode);
+            After::Done
         });
+        let file = inode.0;
         let invalidations = self.dispatch.metrics().counters.invalidations.clone();
-        self.dispatch.pool().submit(subject, job, |admission| {
-            if admission == Admission::Refused {
-                invalidations.increment(Invalidation::Dropped);
-            }
-        });
+        self.dispatch
+            .pool()
+            .submit(Subject { waits_for, file }, job, |admission| {
+                if admission == Admission::Refused {
+                    invalidations.increment(Invalidation::Dropped);
+                }
+            });
     }
 
     /// Gives the entries of a directory of the tree from `from` on to `emit` (inode, position after it, name,
@@ -516,8 +577,8 @@ impl Filesystem for Adapter {
     ) {
         let taken = self.dispatch.take(Operation::Read, request.unique().0);
         let Target::Metrics(_) = self.metrics_files.decode(inode.0) else {
-            let subject = Subject(inode.0);
-            return self.read_file(taken, subject, HandleId(handle.0), offset, size, reply);
+            let (inode, handle) = (Inode(inode.0), HandleId(handle.0));
+            return self.read_file(taken, inode, handle, offset, size, reply);
         };
         let text = self.metrics_files.opened(handle.0).ok_or(Errno::EBADF);
         self.dispatch.answer(taken, reply, text, |reply, text| {
@@ -547,8 +608,14 @@ impl Filesystem for Adapter {
                 .then_some(())
                 .ok_or(Errno::EBADF),
             _ => self.dispatch.guard(|| {
-                core(self.musefs.release(HandleId(handle.0)))
-                    .inspect(|()| self.passthrough.released(Inode(inode.0)))
+                let released = core(self.musefs.release(HandleId(handle.0)))?;
+                self.passthrough.released(Inode(inode.0));
+                if let Some(waits_for) = released.waits_for() {
+                    let file = inode.0;
+                    self.dispatch
+                        .leave_to_pool(Subject { waits_for, file }, move || drop(released));
+                }
+                Ok(())
             }),
         };
         self.dispatch
@@ -699,7 +766,7 @@ impl Filesystem for Adapter {
         let taken = self.dispatch.take(Operation::Statfs, request.unique().0);
         let (bytes, files) = self.musefs.usage();
         let block = u64::from(BLOCK_BYTES);
-        let free = self.space.free_bytes() / block;
+        let free = self.roots.seen().free_bytes / block;
         self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
             reply.statfs(
                 bytes.div_ceil(block) + free,

@@ -1,6 +1,7 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
 mod given;
+mod metrics;
 mod store;
 
 use std::path::PathBuf;
@@ -11,6 +12,10 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use musefs_core::template::DEFAULT_TEMPLATE;
 
 pub use self::given::{Given, Origin};
+pub use self::metrics::{
+    CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
+    TextfileArgs,
+};
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
@@ -59,7 +64,7 @@ Examples:
   musefs scan ~/Music --db ~/music.db
   musefs mount /mnt/music --db ~/music.db --template '$albumartist/[$year - ]$album/[$track ]$title'
   musefs tag /mnt/music/Abba set genre=Pop
-  cat /mnt/music/.musefs-metrics/metrics
+  musefs metrics /mnt/music
 
 Exit codes: 0 done, 1 could not, 2 done but some files failed, 64 wrong usage, 130 interrupted.";
 
@@ -80,6 +85,8 @@ pub enum Command {
     Tag(TagArgs),
     /// Look again at the files that were scanned, without looking for others
     Revalidate(RevalidateArgs),
+    /// Print the metrics of a mount, check a text of metrics, copy it for a collector
+    Metrics(MetricsArgs),
 }
 
 /// `musefs formats`.
@@ -319,6 +326,36 @@ pub struct MountArgs {
     /// A label on every sample of metrics.prom; `mount`, the mountpoint, is there unless given
     #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_parser = metrics_label, help_heading = "Metrics")]
     pub metrics_label: Vec<(String, String)>,
+    /// A file, outside of the mount, that is kept equal to metrics.prom, for a collector of such files
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "MUSEFS_METRICS_TEXTFILE",
+        help_heading = "Metrics"
+    )]
+    pub metrics_textfile: Option<PathBuf>,
+    /// How often that file is written
+    #[arg(long, value_name = "SECS", env = "MUSEFS_METRICS_TEXTFILE_INTERVAL", default_value = "15", value_parser = seconds, help_heading = "Metrics")]
+    pub metrics_textfile_interval: Duration,
+    /// Permission bits of that file
+    #[arg(long, value_name = "OCTAL", env = "MUSEFS_METRICS_TEXTFILE_MODE", default_value = "644", value_parser = octal, help_heading = "Metrics")]
+    pub metrics_textfile_mode: u16,
+    /// Owner of that file: a name or a number [default: who mounts]
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "MUSEFS_METRICS_TEXTFILE_OWNER",
+        help_heading = "Metrics"
+    )]
+    pub metrics_textfile_owner: Option<String>,
+    /// Group of that file: a name or a number [default: that of who mounts]
+    #[arg(
+        long,
+        value_name = "GROUP",
+        env = "MUSEFS_METRICS_TEXTFILE_GROUP",
+        help_heading = "Metrics"
+    )]
+    pub metrics_textfile_group: Option<String>,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

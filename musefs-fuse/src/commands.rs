@@ -3,7 +3,9 @@
 use crate::cli::{Command, EXIT_FAILED, EXIT_USAGE};
 
 mod formats;
+mod metrics;
 mod mount;
+mod owners;
 mod revalidate;
 mod scan;
 mod status;
@@ -66,6 +68,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Status(args) => status::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Revalidate(args) => revalidate::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
     }
 }
 

@@ -60,6 +60,11 @@ pub enum Request {
     },
     /// What it serves.
     About,
+    /// A text of its metrics directory, whether that is in the mount or not.
+    Metrics {
+        /// The text's name there.
+        name: String,
+    },
     /// The tracks that these inodes of it stand for.
     Tracks {
         /// At most as many as fit a line.
@@ -84,6 +89,11 @@ pub enum Answer {
     Tracks {
         /// Row ids of the store.
         tracks: Vec<Option<i64>>,
+    },
+    /// The text.
+    Metrics {
+        /// All of it.
+        text: String,
     },
     /// It could not be done.
     Failed {
@@ -190,6 +200,18 @@ pub fn about_mount_of(path: &Path) -> anyhow::Result<About> {
     }
 }
 
+/// The text called `name` of the metrics of the mount that holds `path`.
+///
+/// # Errors
+/// As [`ask_mount_of`], or when it has no such text.
+pub fn metrics_of(path: &Path, name: &str) -> anyhow::Result<String> {
+    let request = Request::Metrics { name: name.into() };
+    match ask_mount_of(path, &request)? {
+        Answer::Metrics { text } => Ok(text),
+        other => Err(unexpected(&other)),
+    }
+}
+
 /// The error for an answer that is none to what was asked.
 pub fn unexpected(answer: &Answer) -> anyhow::Error {
     match answer {
@@ -241,7 +263,7 @@ fn ask(socket: &Path, request: &Request) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
     let working = match request {
         Request::Sync { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
-        Request::About | Request::Tracks { .. } => Duration::ZERO,
+        Request::About | Request::Metrics { .. } | Request::Tracks { .. } => Duration::ZERO,
     };
     stream.set_write_timeout(Some(SPEAK_TIMEOUT))?;
     stream.set_read_timeout(Some(SPEAK_TIMEOUT.saturating_add(working)))?;

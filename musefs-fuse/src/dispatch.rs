@@ -6,23 +6,28 @@
 //! A request is timed here, by the scope that is opened when it is taken and finished just before its answer leaves.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
+use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Scope};
 use parking_lot::Mutex;
 
-use crate::metrics::{EdgeMetrics, Operation, OperationScope, Way};
+use crate::metrics::{
+    EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told,
+};
 
 pub mod lane;
 pub mod pool;
+mod waiting;
 
 use lane::Lane;
-use pool::{Admission, Pool, Subject};
+use musefs_core::phases;
+use pool::{Admission, After, Job, Pool, Subject};
+use waiting::Waiting;
 
 /// A reply that can be carried to another thread and must be given exactly once.
 pub trait OwnedReply: Send + 'static {
@@ -50,6 +55,17 @@ pub struct Taken {
     scope: OperationScope,
 }
 
+/// What a step of pooled work came to.
+pub enum Step<T> {
+    /// All of it is done.
+    Done(T),
+    /// The rest may have to wait for something else.
+    Next(Subject, Work<T>),
+}
+
+/// A step of pooled work, which may wait for one thing.
+pub type Work<T> = Box<dyn FnOnce() -> Result<Step<T>, Errno> + Send>;
+
 /// Bounds of the dispatch.
 #[derive(Clone, Copy, Debug)]
 pub struct DispatchConfig {
@@ -70,29 +86,24 @@ pub struct Dispatch {
     metrics: EdgeMetrics,
     pool: Arc<Pool>,
     lane: Arc<Lane>,
-    /// Requests that another thread is to answer, by the order in which they came.
-    waiting: Mutex<BTreeMap<u64, Waiting>>,
-    next_waiting: AtomicU64,
+    /// Requests that the pool is to answer.
+    waiting: Waiting<Arc<dyn Expire>>,
     backing_timeout: Duration,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    until: Instant,
-    request: Arc<dyn Expire>,
 }
 
 /// A waiting request, as the sweep sees it.
 trait Expire: Send + Sync + std::fmt::Debug {
-    /// Answers EIO unless the request is answered already, and replaces a pool thread that is stuck on it.
-    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>);
+    /// Answers EIO unless the request is answered already.
+    fn expire(&self, metrics: &EdgeMetrics);
+
+    /// Replaces the pool thread that is stuck on it, if one is.
+    fn replace_stuck(&self, pool: &Arc<Pool>);
 }
 
 /// A request that another thread is to answer.
 struct Pending<R> {
     state: Mutex<PendingState<R>>,
     operation: Operation,
-    subject: Subject,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
 }
@@ -100,7 +111,10 @@ struct Pending<R> {
 struct PendingState<R> {
     /// Gone once somebody answers.
     unanswered: Option<(Taken, R)>,
-    running: bool,
+    /// What a thread is at work on.
+    running: Option<Subject>,
+    /// Since when it waits for a thread, while none is at work on it.
+    queued_since: Instant,
     /// Another thread was started in place of the one that is stuck on this.
     replaced: bool,
 }
@@ -120,16 +134,36 @@ impl<R> Pending<R> {
     }
 
     /// Whether the work is to be begun: not when nobody waits for it any more.
-    fn begin(&self, metrics: &EdgeMetrics) -> bool {
+    fn begin(&self, metrics: &EdgeMetrics, subject: Subject) -> bool {
         self.unpark(metrics);
         let mut state = self.state.lock();
-        state.running = true;
-        state.unanswered.is_some()
+        let wanted_since = state.unanswered.is_some().then_some(state.queued_since);
+        if wanted_since.is_some() {
+            state.running = Some(subject);
+        }
+        drop(state);
+        if let Some(since) = wanted_since {
+            self.count_queue(metrics, since);
+        }
+        wanted_since.is_some()
+    }
+
+    fn count_queue(&self, metrics: &EdgeMetrics, since: Instant) {
+        metrics.add_phase(self.operation, OperationPhase::Queue, since.elapsed());
+    }
+
+    /// Ends a step that is not the last; whether the thread was replaced.
+    fn pause(&self) -> bool {
+        let mut state = self.state.lock();
+        state.running = None;
+        state.queued_since = Instant::now();
+        state.replaced
     }
 
     /// The request, unless it was answered, and whether the thread was replaced.
     fn end(&self) -> (Option<(Taken, R)>, bool) {
         let mut state = self.state.lock();
+        state.running = None;
         (state.unanswered.take(), state.replaced)
     }
 }
@@ -144,16 +178,26 @@ impl<R> std::fmt::Debug for Pending<R> {
 }
 
 impl<R: OwnedReply> Expire for Pending<R> {
-    fn expire(&self, metrics: &EdgeMetrics, pool: &Arc<Pool>) {
+    fn expire(&self, metrics: &EdgeMetrics) {
         let mut state = self.state.lock();
         let Some((taken, reply)) = state.unanswered.take() else {
             return;
         };
-        self.unpark(metrics);
-        state.replaced = state.running && pool.replace_stuck(self.subject);
+        let queued_since = state.running.is_none().then_some(state.queued_since);
         drop(state);
+        self.unpark(metrics);
+        if let Some(since) = queued_since {
+            self.count_queue(metrics, since);
+        }
         metrics.counters.requests.increment(Way::TimedOut);
         answer_error(metrics, taken, reply, Errno::EIO);
+    }
+
+    fn replace_stuck(&self, pool: &Arc<Pool>) {
+        let mut state = self.state.lock();
+        if let Some(subject) = state.running {
+            state.replaced = pool.replace_stuck(subject);
+        }
     }
 }
 
@@ -164,9 +208,13 @@ fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, er
 
 /// Counts an answer. Before the reply leaves: whoever saw the answer sees it counted.
 fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
-    taken
-        .scope
-        .finish(error.map_or(Completion::Ok, |error| Completion::Errno(error.code())));
+    let completion = error.map_or(Completion::Ok, |error| Completion::Errno(error.code()));
+    debug_assert!(
+        ErrorNumber::of(completion).is_none_or(|failure| is_told(taken.operation, failure)),
+        "{error:?} is not told of {:?}",
+        taken.operation
+    );
+    taken.scope.finish(completion);
     if taken.operation == Operation::Read {
         metrics.reads_inflight_changed(-1);
         if error.is_some() {
@@ -185,8 +233,7 @@ impl Dispatch {
             pool: Pool::start(config.workers, config.queue_len_max, PARKED_MAX)?,
             lane: Lane::start()?,
             metrics,
-            waiting: Mutex::default(),
-            next_waiting: AtomicU64::new(0),
+            waiting: Waiting::new(),
             backing_timeout: config.backing_timeout,
         }))
     }
@@ -251,44 +298,57 @@ impl Dispatch {
         }
     }
 
-    /// Has the pool do `work`, which is about `subject`, and give its result.
+    /// Answers a request on another thread than the event loop that took it.
+    fn give_elsewhere<R: OwnedReply, T>(
+        &self,
+        taken: Taken,
+        reply: R,
+        result: Result<T, Errno>,
+        give: impl FnOnce(R, T),
+    ) {
+        let (operation, begun) = (taken.operation, Instant::now());
+        self.give(taken, reply, result, give);
+        self.metrics
+            .add_phase(operation, OperationPhase::Reply, begun.elapsed());
+    }
+
+    /// Has the pool do `work`, the first step of which is about `subject`, and give its result.
     pub fn hand_to_pool<R: OwnedReply, T>(
         self: &Arc<Self>,
         taken: Taken,
         subject: Subject,
         reply: R,
-        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+        work: impl FnOnce() -> Result<Step<T>, Errno> + Send + 'static,
         give: impl FnOnce(R, T) + Send + 'static,
-    ) {
+    ) where
+        T: 'static,
+    {
         let (operation, ctx) = (taken.operation, taken.scope.ctx());
+        let handed_in = Instant::now();
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
                 unanswered: Some((taken, reply)),
-                running: false,
+                running: None,
+                queued_since: handed_in,
                 replaced: false,
             }),
             operation,
-            subject,
             parked: AtomicBool::new(false),
         });
-        let number = self.await_answer(Arc::clone(&pending) as Arc<dyn Expire>);
-        let job = {
+        let expires = Arc::clone(&pending) as Arc<dyn Expire>;
+        let ticket = self.waiting.add(operation, handed_in, expires);
+        let answered = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
-            Box::new(move || {
-                if !pending.begin(&dispatch.metrics) {
-                    return false;
-                }
-                let entered = ctx.enter();
-                let result = dispatch.guard(work);
-                drop(entered);
-                dispatch.waiting.lock().remove(&number);
+            move |result| {
+                dispatch.waiting.remove(ticket);
                 let (unanswered, replaced) = pending.end();
                 if let Some((taken, reply)) = unanswered {
-                    dispatch.give(taken, reply, result, give);
+                    dispatch.give_elsewhere(taken, reply, result, give);
                 }
                 replaced
-            })
+            }
         };
+        let job = self.job(Arc::clone(&pending), ctx, subject, Box::new(work), answered);
         let requests = &self.metrics.counters.requests;
         self.pool.submit(subject, job, |admission| match admission {
             Admission::Queued => requests.increment(Way::Pooled),
@@ -299,12 +359,57 @@ impl Dispatch {
             }
             Admission::Refused => {
                 requests.increment(Way::Refused);
-                self.waiting.lock().remove(&number);
+                self.waiting.remove(ticket);
                 if let (Some((taken, reply)), _) = pending.end() {
                     answer_error(&self.metrics, taken, reply, Errno::EIO);
                 }
             }
         });
+    }
+
+    /// A job that does `work` of a request, and what comes after it; `answered` is told the result of the last step and
+    /// says whether the thread was replaced.
+    fn job<R: OwnedReply, T: 'static>(
+        self: &Arc<Self>,
+        pending: Arc<Pending<R>>,
+        ctx: Ctx,
+        subject: Subject,
+        work: Work<T>,
+        answered: impl FnOnce(Result<T, Errno>) -> bool + Send + 'static,
+    ) -> Job {
+        let dispatch = Arc::clone(self);
+        Box::new(move || {
+            if !pending.begin(&dispatch.metrics, subject) {
+                return After::Done;
+            }
+            let entered = ctx.enter();
+            let (step, spent) = phases::clocked(|| dispatch.guard(work));
+            drop(entered);
+            dispatch.metrics.add_work(pending.operation, spent);
+            let result = match step {
+                Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
+                Ok(Step::Next(next, work)) => {
+                    let job = dispatch.job(pending, ctx, next, work, answered);
+                    return After::Next(next, job);
+                }
+                Ok(Step::Done(value)) => Ok(value),
+                Err(error) => Err(error),
+            };
+            if answered(result) {
+                After::Replaced
+            } else {
+                After::Done
+            }
+        })
+    }
+
+    /// Has the pool do `work`, which nobody waits for the answer of. Where too much waits for the pool already, it is dropped.
+    pub fn leave_to_pool(&self, subject: Subject, work: impl FnOnce() + Send + 'static) {
+        let job = Box::new(move || {
+            work();
+            After::Done
+        });
+        self.pool.submit(subject, job, |_| {});
     }
 
     /// Has the lane do `work`, which never waits for a file or a store, and give its result.
@@ -316,10 +421,13 @@ impl Dispatch {
         give: impl FnOnce(R, T) + Send + 'static,
     ) {
         let dispatch = Arc::clone(self);
+        let handed_in = Instant::now();
         let job = Box::new(move || {
+            let (metrics, operation) = (&dispatch.metrics, taken.operation);
+            metrics.add_phase(operation, OperationPhase::Queue, handed_in.elapsed());
             let result = dispatch.guard(work);
-            dispatch.metrics.counters.requests.increment(Way::Lane);
-            dispatch.give(taken, reply, result, give);
+            metrics.counters.requests.increment(Way::Lane);
+            dispatch.give_elsewhere(taken, reply, result, give);
         });
         if let Err(job) = self.lane.submit(job) {
             // Over the lane's bound the request is answered late rather than lost: nothing that the lane does waits.
@@ -327,28 +435,23 @@ impl Dispatch {
         }
     }
 
-    fn await_answer(&self, request: Arc<dyn Expire>) -> u64 {
-        let number = self.next_waiting.fetch_add(1, Relaxed);
-        let until = Instant::now() + self.backing_timeout;
-        self.waiting
-            .lock()
-            .insert(number, Waiting { until, request });
-        number
-    }
-
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
     /// on one is replaced.
     pub fn sweep(&self, now: Instant) {
-        loop {
-            let due = {
-                let mut waiting = self.waiting.lock();
-                match waiting.first_entry() {
-                    Some(oldest) if oldest.get().until <= now => oldest.remove(),
-                    _ => return,
-                }
-            };
-            due.request.expire(&self.metrics, &self.pool);
+        let overdue = self.waiting.take_overdue(now, self.backing_timeout);
+        // All are answered before a new thread takes up one of them: which are overdue is a matter of `now` alone.
+        for request in &overdue {
+            request.expire(&self.metrics);
         }
+        for request in &overdue {
+            request.replace_stuck(&self.pool);
+        }
+    }
+
+    /// How long the oldest `operation` that the pool has not answered yet has been under way at `now`; nothing when there is
+    /// none. Takes no lock.
+    pub fn oldest_inflight(&self, operation: Operation, now: Instant) -> Duration {
+        self.waiting.oldest(operation, now)
     }
 
     /// The lane, for work at intervals.
@@ -373,7 +476,8 @@ impl Dispatch {
     }
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

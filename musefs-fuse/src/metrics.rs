@@ -1,96 +1,25 @@
-//! What the edge counts: requests by operation, by how they ended, and by the way they went. Its families are declared here,
-//! once: a doc comment is a help text.
+//! What the edge counts: requests by operation, by how they ended, and by the way they went. Its families are declared here
+//! and in the modules below, once: a doc comment is a help text.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use musefs_core::phases::Spent;
 use musefs_core::telemetry::{READ_ERRORS, READS_INFLIGHT};
-use musefs_telemetry::scope::Failures;
 use musefs_telemetry::{
-    AttributeEnum, Buckets, Completion, Counter, Counters, DescribeError, Engine, MetricSet, Ops,
-    Scope, UpDownCounter, UpDownCounters, metric_set,
+    AttributeEnum, Counter, Counters, DescribeError, Engine, MetricSet, Ops, UpDownCounter,
+    UpDownCounters, metric_set,
 };
 
+pub mod connection;
 pub mod mount;
+mod operations;
+pub mod process;
 
-/// An operation of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
-#[attribute(name = "op")]
-pub enum Operation {
-    /// A name in a directory.
-    Lookup,
-    /// Attributes of an inode.
-    Getattr,
-    /// The target of a symbolic link.
-    Readlink,
-    /// Opening a file.
-    Open,
-    /// Reading an open file.
-    Read,
-    /// Closing a file.
-    Release,
-    /// Opening a directory.
-    Opendir,
-    /// Listing a directory, with or without attributes.
-    Readdir,
-    /// Closing a directory.
-    Releasedir,
-    /// The size of the filesystem.
-    Statfs,
-}
-
-/// The errors that requests are answered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
-#[attribute(name = "errno")]
-pub enum ErrorNumber {
-    /// No such name.
-    #[attribute(value = "ENOENT")]
-    NoEntry,
-    /// The inode is neither in the tree nor open.
-    #[attribute(value = "ESTALE")]
-    Stale,
-    /// A directory was needed.
-    #[attribute(value = "ENOTDIR")]
-    NotADirectory,
-    /// A file was needed.
-    #[attribute(value = "EISDIR")]
-    IsADirectory,
-    /// An unknown handle.
-    #[attribute(value = "EBADF")]
-    BadHandle,
-    /// No descriptor is left.
-    #[attribute(value = "ENFILE")]
-    OutOfDescriptors,
-    /// Not what that kind of file can do.
-    #[attribute(value = "EINVAL")]
-    Invalid,
-    /// Opening for writing.
-    #[attribute(value = "EROFS")]
-    ReadOnly,
-    /// Everything that went wrong below; the answer to whoever got none, too.
-    #[attribute(value = "EIO")]
-    Io,
-}
-
-impl Failures for ErrorNumber {
-    fn of(completion: Completion) -> Option<Self> {
-        match completion {
-            Completion::Ok => None,
-            Completion::Errno(libc::ENOENT) => Some(Self::NoEntry),
-            Completion::Errno(libc::ESTALE) => Some(Self::Stale),
-            Completion::Errno(libc::ENOTDIR) => Some(Self::NotADirectory),
-            Completion::Errno(libc::EISDIR) => Some(Self::IsADirectory),
-            Completion::Errno(libc::EBADF) => Some(Self::BadHandle),
-            Completion::Errno(libc::ENFILE) => Some(Self::OutOfDescriptors),
-            Completion::Errno(libc::EINVAL) => Some(Self::Invalid),
-            Completion::Errno(libc::EROFS) => Some(Self::ReadOnly),
-            // A reply that is dropped is an EIO to the kernel.
-            Completion::Errno(_) | Completion::Cancelled | Completion::Panicked => Some(Self::Io),
-        }
-    }
-}
-
-/// An operation under way, from taking a request to answering it, on whatever thread.
-pub type OperationScope = Scope<Operation, ErrorNumber, Arc<Ops<Operation, ErrorNumber>>>;
+pub(crate) use operations::is_told;
+pub use operations::{
+    ErrorNumber, Operation, OperationPhase, OperationScope, PhaseOf, TimedOperation,
+};
 
 /// How a request was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
@@ -112,6 +41,18 @@ pub enum Way {
     Panicked,
 }
 
+/// How a metrics text was given away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "transport")]
+pub enum Transport {
+    /// As a file of the mount.
+    File,
+    /// As a file for a collector.
+    Textfile,
+    /// Over the control socket.
+    Control,
+}
+
 /// How telling the kernel to forget something went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
 #[attribute(name = "outcome")]
@@ -130,12 +71,24 @@ pub enum Invalidation {
 #[metric_set(prefix = "musefs")]
 #[derive(Clone, Debug)]
 pub struct EdgeCounters {
-    /// Requests of the kernel, by the way they went.
+    /// Requests of the kernel, by the way they went: each is counted in one of inline, pooled, lane and refused. Beside that,
+    /// those are counted that waited beyond the bound of the pool's queue (parked), were answered in place of a thread that
+    /// was stuck (timed out), or had a handler that panicked.
     pub(crate) requests: Counters<Way>,
-    /// Metrics texts that were opened.
-    pub(crate) scrapes: Counter,
-    /// Snapshots that were rendered for the metrics directory.
+    /// Time of operations that left the event loop, by phase: waiting for a thread, reading the store or waiting for it,
+    /// computing in memory, opening and reading backing files, giving the answer. An operation that its event loop answered
+    /// is not split and in none of these; of what the metrics lane did only waiting and answering are. Work that goes on
+    /// after its operation was answered in its place counts when it ends.
+    #[metric(unit = "seconds")]
+    pub(crate) op_phase: Counters<PhaseOf>,
+    /// Metrics texts that were given away, by how: opened as a file of the mount, written to a file for a collector, or asked
+    /// for at the control socket.
+    pub(crate) scrapes: Counters<Transport>,
+    /// Snapshots that were rendered, of which several scrapes may be.
     pub(crate) renders: Counter,
+    /// Time that rendering snapshots took.
+    #[metric(unit = "seconds")]
+    pub(crate) render: Counter,
     /// Handles that the kernel reads by itself: no read of theirs is counted anywhere.
     pub(crate) passthrough_opens: Counter,
     /// Names and inodes that the kernel was told to forget after a refresh, by how that went.
@@ -146,11 +99,6 @@ pub struct EdgeCounters {
     #[metric(unit = "seconds")]
     pub(crate) invalidation_wait: Counter,
 }
-
-/// Durations from 32 microseconds to 34 seconds, in nanoseconds: half doublings inside, every fourth bound in text.
-const DURATIONS: Buckets = Buckets::powers_of_two(1 << 15, 1 << 35)
-    .with_scale(1)
-    .with_text_scale(-1);
 
 /// The live counters of the edge.
 #[derive(Clone, Debug)]
@@ -170,7 +118,7 @@ impl EdgeMetrics {
     /// When a name is taken already or the engine has no room.
     pub fn declare(engine: &Engine) -> Result<Self, DescribeError> {
         Ok(Self {
-            ops: Arc::new(Ops::declare(engine, "musefs", DURATIONS)?),
+            ops: Arc::new(Ops::declare_with(engine, "musefs", operations::SERIES)?),
             counters: EdgeCounters::declare(engine)?,
             reads_inflight: engine.up_down_counters(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
@@ -181,4 +129,25 @@ impl EdgeMetrics {
     pub(crate) fn reads_inflight_changed(&self, by: i64) {
         self.reads_inflight.add(0, by);
     }
+
+    /// Counts time that `operation` was in a phase.
+    pub(crate) fn add_phase(&self, operation: Operation, phase: OperationPhase, took: Duration) {
+        if let Some(op) = operation.timed() {
+            self.counters
+                .op_phase
+                .add(PhaseOf { op, phase }, nanoseconds(took));
+        }
+    }
+
+    /// Counts the time that the work for `operation` took.
+    pub(crate) fn add_work(&self, operation: Operation, spent: Spent) {
+        self.add_phase(operation, OperationPhase::Store, spent.store);
+        self.add_phase(operation, OperationPhase::Layout, spent.layout);
+        self.add_phase(operation, OperationPhase::Backing, spent.backing);
+    }
+}
+
+/// A duration as the cells of a counter in seconds have it.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

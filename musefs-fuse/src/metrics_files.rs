@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -18,8 +18,9 @@ use musefs_telemetry::{DescribeError, Engine};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
-use crate::metrics::Way;
-use crate::metrics::mount::MountGauges;
+use crate::health::{Health, Verdict};
+use crate::metrics::mount::{Moment, Mount};
+use crate::metrics::{Operation, Transport, Way, nanoseconds};
 use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
@@ -77,7 +78,8 @@ pub struct MetricsFiles {
     tuning: OnceLock<Tuning>,
     nodes: Nodes,
     states: StateGauges,
-    mount: MountGauges,
+    mount: Mount,
+    health: Arc<Health>,
     current: ArcSwapOption<Snapshot>,
     lens: [AtomicUsize; TEXTS.len()],
     open: RwLock<HashMap<u64, Arc<[u8]>>>,
@@ -122,7 +124,7 @@ pub fn own_labels(engine: &Engine) -> Vec<&'static str> {
 #[derive(Debug)]
 pub struct Gauges {
     states: StateGauges,
-    mount: MountGauges,
+    mount: Mount,
     started: (Instant, SystemTime),
 }
 
@@ -135,7 +137,7 @@ impl Gauges {
         let started = (Instant::now(), SystemTime::now());
         Ok(Self {
             states: StateGauges::declare(engine)?,
-            mount: MountGauges::of_mount(engine, started.1)?,
+            mount: Mount::of_mount(engine, started.1)?,
             started,
         })
     }
@@ -146,10 +148,11 @@ impl MetricsFiles {
     pub fn new(
         presentation: Presentation,
         gauges: Gauges,
-        musefs: Arc<Musefs>,
-        dispatch: Arc<Dispatch>,
+        health: Arc<Health>,
         passthrough: Arc<Passthrough>,
     ) -> Self {
+        let musefs = Arc::clone(&health.musefs);
+        let dispatch = Arc::clone(&health.dispatch);
         let catalogue = musefs.engine().families();
         Self {
             directory: presentation.directory,
@@ -159,6 +162,7 @@ impl MetricsFiles {
             nodes: Nodes::of(catalogue.into_iter()),
             states: gauges.states,
             mount: gauges.mount,
+            health,
             current: ArcSwapOption::empty(),
             lens: Default::default(),
             open: RwLock::default(),
@@ -311,10 +315,34 @@ impl MetricsFiles {
         })
     }
 
+    /// From here on the kernel's side of the mount is that of the mount with this device number.
+    pub fn mounted_as(&self, device: u64) {
+        self.mount.mounted_as(device);
+    }
+
+    /// The text called `name` for somebody who gets it by another way than the mount, rendered on the lane. `None` when there
+    /// is no such text, or the lane is ending.
+    pub fn give(self: &Arc<Self>, name: &str, transport: Transport) -> Option<Arc<[u8]>> {
+        let node = self.child(NodeId::ROOT, OsStr::new(name))?;
+        let files = Arc::clone(self);
+        let (done, rendered) = mpsc::sync_channel(1);
+        let job = move || {
+            // Nobody waits any more when the mount is ending.
+            done.send(files.text(node, &files.fresh())).ok();
+        };
+        self.dispatch.lane().submit(Box::new(job)).ok()?;
+        let text = rendered.recv().ok()??;
+        let scrapes = &self.dispatch.metrics().counters.scrapes;
+        scrapes.increment(transport);
+        Some(text)
+    }
+
     fn render(&self) -> Snapshot {
-        self.dispatch.metrics().counters.renders.increment();
-        let time = SystemTime::now();
-        let values = self.observe();
+        let counters = &self.dispatch.metrics().counters;
+        counters.renders.increment();
+        let (begun, time) = (Instant::now(), SystemTime::now());
+        let verdict = self.health.verdict();
+        let values = self.observe(&verdict);
         let shares = self.shares();
         let sources = Sources {
             engine: self.musefs.engine(),
@@ -322,12 +350,14 @@ impl MetricsFiles {
             identity: &self.identity,
             config: &self.config(),
             shares: &shares,
+            verdict: &verdict,
         };
         let texts = std::array::from_fn(|index| {
             let text = (TEXTS[index].render)(&sources, self.lens[index].load(Relaxed))?;
             self.lens[index].store(text.len(), Relaxed);
             Some(Arc::from(text.into_bytes()))
         });
+        counters.render.add(nanoseconds(begun.elapsed()));
         Snapshot {
             rendered: Instant::now(),
             time,
@@ -342,33 +372,41 @@ impl MetricsFiles {
         self.tuning.set(tuning).ok();
     }
 
-    /// What the mount was told, and what it has told the kernel.
-    fn config(&self) -> String {
-        let mut config = self.config.clone();
-        for (name, outcome) in self
-            .tuning
-            .get()
-            .iter()
-            .flat_map(|tuning| tuning.outcomes())
-        {
-            writeln!(config, "kernel.{name} = {outcome}")
-                .expect("a String takes whatever is written to it");
-        }
-        writeln!(config, "kernel.passthrough = {}", self.passthrough.told())
-            .expect("a String takes whatever is written to it");
-        config
-    }
-
     /// All values of this moment, those included that are looked up only when somebody asks.
-    fn observe(&self) -> musefs_telemetry::Snapshot {
-        let (_, parked) = self.dispatch.pool().waiting();
-        self.mount.show(parked);
+    fn observe(&self, verdict: &Verdict) -> musefs_telemetry::Snapshot {
+        let now = Instant::now();
+        let oldest = |operation| self.dispatch.oldest_inflight(operation, now);
+        self.mount.show(&Moment {
+            requests_parked: self.dispatch.pool().waiting().1,
+            oldest_inflight: Operation::ALL.map(oldest),
+            roots: &self.health.roots.seen().reachable,
+            health: verdict,
+        });
         self.states.show(
             &self.musefs.telemetry(),
             &self.telemetry(),
             allocator_stats().as_ref(),
         );
         self.musefs.engine().snapshot()
+    }
+
+    /// What the mount was told, the directories of the library by the numbers that labels have for them, and what the kernel was
+    /// told.
+    fn config(&self) -> String {
+        let mut text = self.config.clone();
+        for (number, root) in self.musefs.roots().iter().enumerate() {
+            let root = root.to_string_lossy();
+            writeln!(text, "root {number} = {}  # store", root.escape_debug())
+                .expect("a String takes whatever is written to it");
+        }
+        let tuning = self.tuning.get().map(Tuning::outcomes);
+        for (name, outcome) in tuning.iter().flatten() {
+            writeln!(text, "kernel.{name} = {outcome}")
+                .expect("a String takes whatever is written to it");
+        }
+        writeln!(text, "kernel.passthrough = {}", self.passthrough.told())
+            .expect("a String takes whatever is written to it");
+        text
     }
 
     fn shares(&self) -> Vec<Share> {
@@ -405,7 +443,8 @@ impl MetricsFiles {
 
     /// Opens a text; the handle number.
     pub fn open(&self, text: Arc<[u8]>) -> u64 {
-        self.dispatch.metrics().counters.scrapes.increment();
+        let scrapes = &self.dispatch.metrics().counters.scrapes;
+        scrapes.increment(Transport::File);
         let handle = self.next_handle.fetch_add(1, Relaxed);
         self.open.write().insert(handle, text);
         handle

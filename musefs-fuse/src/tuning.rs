@@ -8,8 +8,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// Requests that the kernel may have under way for read-ahead and the like.
-pub const BACKGROUND_REQUESTS_MAX: u16 = 64;
+/// Requests that the kernel may have under way for read-ahead and the like. Those of files that hang count, too: far more than
+/// their readers have, so that the rest goes on. The pool has bounds of its own.
+pub const BACKGROUND_REQUESTS_MAX: u16 = 4096;
 /// Of these, how many make it hold back further read-ahead.
 pub const CONGESTION_THRESHOLD: u16 = BACKGROUND_REQUESTS_MAX / 4 * 3;
 
@@ -169,20 +170,20 @@ mod tests {
             tuning.outcomes().map(|(_, outcome)| outcome.to_string()),
             [
                 "4096  # set, was 128",
-                "64  # set, was 12",
-                "48  # set, was 9"
+                "4096  # set, was 12",
+                "3072  # set, was 9"
             ]
         );
         let again = Tuning::apply_below(system.path(), Some(libc::makedev(0, 77)), 4096);
         assert_eq!(again.readahead_kib, Outcome::Kept(4096));
-        assert_eq!(again.max_background, Outcome::Kept(64));
+        assert_eq!(again.max_background, Outcome::Kept(4096));
     }
 
     #[test]
     fn more_requests_than_wanted_stay_and_0_leaves_read_ahead_alone() {
-        let system = system("128\n", "100\n");
+        let system = system("128\n", "5000\n");
         let tuning = Tuning::apply_below(system.path(), Some(libc::makedev(0, 77)), 0);
-        assert_eq!(tuning.max_background, Outcome::Kept(100));
+        assert_eq!(tuning.max_background, Outcome::Kept(5000));
         let Outcome::Skipped { is, reason } = tuning.readahead_kib else {
             panic!("it was set");
         };

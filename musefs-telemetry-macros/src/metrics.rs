@@ -84,6 +84,7 @@ fn expand_struct(
                 kind: <#ty as ::musefs_telemetry::MetricField>::INSTRUMENT.kind(#buckets),
                 stability: #stability,
                 labels: <#ty as ::musefs_telemetry::MetricField>::LABELS,
+                only: ::core::option::Option::None,
             }
         });
         names.push(name);
@@ -147,6 +148,7 @@ fn expand_enum(
                 kind: #instrument.kind(#buckets),
                 stability: #stability,
                 labels: &[],
+                only: ::core::option::Option::None,
             }
         });
     }

@@ -16,8 +16,17 @@ pub struct Buckets {
     pub min: u64,
     /// Values above the bound at or above this one share the last bucket.
     pub max: u64,
-    /// The scale of the classic text formats, not above `scale`; below 0 a bucket spans several doublings.
-    pub text_scale: i8,
+    /// Which of the bounds the classic text formats have.
+    pub text: TextBounds,
+}
+
+/// Which bounds classic text has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextBounds {
+    /// Those of this scale, which is not above that of the buckets; below 0 a bucket of text spans several doublings.
+    Scale(i8),
+    /// The first one, and every so many after it.
+    Every(u8),
 }
 
 impl Buckets {
@@ -27,7 +36,7 @@ impl Buckets {
             scale: 0,
             min,
             max,
-            text_scale: 0,
+            text: TextBounds::Scale(0),
         }
     }
 
@@ -38,16 +47,27 @@ impl Buckets {
 
     /// The same with other bounds in classic text.
     pub const fn with_text_scale(self, text_scale: i8) -> Self {
-        Self { text_scale, ..self }
+        Self {
+            text: TextBounds::Scale(text_scale),
+            ..self
+        }
+    }
+
+    /// The same with the first bound and every `step`th after it in classic text.
+    pub const fn with_text_step(self, step: u8) -> Self {
+        Self {
+            text: TextBounds::Every(step),
+            ..self
+        }
     }
 
     #[expect(clippy::cast_possible_wrap, reason = "a scale is at most 3")]
     pub(crate) const fn is_valid(self) -> bool {
-        self.scale <= SCALE_MAX
-            && self.text_scale <= self.scale as i8
-            && self.text_scale >= -3
-            && self.min < self.max
-            && self.max <= 1 << 63
+        let text_is_valid = match self.text {
+            TextBounds::Scale(scale) => scale <= self.scale as i8 && scale >= -3,
+            TextBounds::Every(step) => step > 0,
+        };
+        self.scale <= SCALE_MAX && text_is_valid && self.min < self.max && self.max <= 1 << 63
     }
 
     const fn shift(self) -> u32 {
@@ -86,17 +106,24 @@ impl Buckets {
 
     /// The bounds of classic text: the largest value of each, and how many of the buckets it covers.
     pub fn text_bounds(self) -> impl Iterator<Item = (u64, usize)> {
-        let step = 1_u32 << (i32::from(self.scale) - i32::from(self.text_scale)).clamp(0, 6);
         let (first, last) = (self.first(), self.last());
-        (first.div_ceil(step)..=last / step).filter_map(move |index| {
-            let exponent = index * step;
-            let (this, next) = (
-                bound(exponent << self.shift()),
-                bound((exponent + step) << self.shift()),
-            );
-            // Between 1 and 4 the real bounds are closer than integers: several have the same one.
-            (this != next).then_some((this, (exponent - first) as usize + 1))
-        })
+        let (start, step) = match self.text {
+            TextBounds::Scale(scale) => {
+                let step = 1_u32 << (i32::from(self.scale) - i32::from(scale)).clamp(0, 6);
+                (first.next_multiple_of(step), step)
+            }
+            TextBounds::Every(step) => (first, u32::from(step.max(1))),
+        };
+        (start..=last)
+            .step_by(step as usize)
+            .filter_map(move |exponent| {
+                let (this, next) = (
+                    bound(exponent << self.shift()),
+                    bound((exponent + step) << self.shift()),
+                );
+                // Between 1 and 4 the real bounds are closer than integers: several have the same one.
+                (this != next).then_some((this, (exponent - first) as usize + 1))
+            })
     }
 }
 
@@ -228,7 +255,7 @@ mod tests {
         scale: 3,
         min: 1,
         max: 1 << 62,
-        text_scale: 0,
+        text: TextBounds::Scale(0),
     };
 
     #[test]
@@ -270,6 +297,20 @@ mod tests {
             coarse.iter().map(|(bound, _)| *bound).collect::<Vec<_>>(),
             [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20]
         );
+        let thirds: Vec<_> = buckets.with_text_step(6).text_bounds().collect();
+        assert_eq!(
+            thirds,
+            [
+                (1 << 10, 1),
+                (2896, 7),
+                (1 << 13, 13),
+                (23170, 19),
+                (1 << 16, 25),
+                (185_363, 31),
+                (1 << 19, 37)
+            ]
+        );
+        assert!(!buckets.with_text_step(0).is_valid());
     }
 
     proptest! {

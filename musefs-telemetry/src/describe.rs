@@ -195,6 +195,8 @@ pub struct Family {
     pub stability: Stability,
     /// Its labels; an empty list is one series without labels.
     pub labels: &'static [Label],
+    /// The combinations of label values that can occur, each as the position of one value of each label; `None` is all.
+    pub only: Option<&'static [&'static [u16]]>,
 }
 
 impl Family {
@@ -217,12 +219,21 @@ impl Family {
             kind,
             stability: Stability::Stable,
             labels: &[],
+            only: None,
         }
     }
 
     /// The same with these labels.
     pub const fn with_labels(self, labels: &'static [Label]) -> Self {
         Self { labels, ..self }
+    }
+
+    /// The same with series for these combinations of label values alone.
+    pub const fn with_only(self, only: &'static [&'static [u16]]) -> Self {
+        Self {
+            only: Some(only),
+            ..self
+        }
     }
 
     /// The same in this unit.
@@ -235,8 +246,11 @@ impl Family {
         Self { stability, ..self }
     }
 
-    /// How many series the family has: the product of its labels' value counts.
+    /// How many series the family has: the product of its labels' value counts, unless it has only some combinations.
     pub const fn series_count(&self) -> usize {
+        if let Some(only) = self.only {
+            return only.len();
+        }
         let mut count = 1;
         let mut index = 0;
         while index < self.labels.len() {
@@ -252,14 +266,19 @@ impl Family {
         self.series_count() * self.kind.stride()
     }
 
-    /// The label values of series `index`, in the order of `labels`. The last label varies fastest.
+    /// The label values of series `index`, in the order of `labels`. The last label varies fastest; where there are only
+    /// some combinations, series have their order.
     pub fn series_labels(
         &self,
         index: usize,
     ) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let positions = self.only.map(|only| only[index]);
         let mut stride = self.series_count();
         let mut rest = index;
-        self.labels.iter().map(move |label| {
+        self.labels.iter().enumerate().map(move |(place, label)| {
+            if let Some(positions) = positions {
+                return (label.name, label.values[usize::from(positions[place])]);
+            }
             stride /= label.values.len();
             let value = label.values[rest / stride];
             rest %= stride;

@@ -284,7 +284,10 @@ impl Engine {
         refuse(name, &family)?;
         self.prepare(&mut dynamic)?;
         let room = dynamic.known.len() < DYNAMIC_MAX;
-        let declared = match room.then(|| intern(name, help, family, &[])).flatten() {
+        let declared = match room
+            .then(|| intern(name, help, family, &[], None))
+            .flatten()
+        {
             None => None,
             Some(family) => match self.single(family) {
                 Ok(metric) => Some((family, metric)),
@@ -309,6 +312,15 @@ impl Engine {
         };
         dynamic.known.insert(family.name, known.clone());
         Ok((known.id, known.handle))
+    }
+
+    /// How many registrations at run time found no room.
+    pub fn overflowed(&self) -> u64 {
+        let dynamic = self.dynamic();
+        dynamic
+            .overflow
+            .as_ref()
+            .map_or(0, |overflow| overflow.overflowed.value())
     }
 
     /// Declares the overflow series, so that there is room for them when there is none left.

@@ -11,8 +11,8 @@ pub use distribution::Distribution;
 pub use exemplar::Exemplar;
 pub(crate) use exemplar::Exemplars;
 
-pub use crate::buckets::Buckets;
 use crate::buckets::Layout;
+pub use crate::buckets::{Buckets, TextBounds};
 use crate::cells::Slot;
 use crate::describe::{AttributeSet, Instrument, Kind, Label, SeriesKey};
 use crate::metrics::MetricField;

@@ -110,5 +110,5 @@ pub use metrics::{
 };
 pub use musefs_telemetry_macros::{AttributeEnum, attribute_set, metric_set};
 pub use registry::{Engine, MetricSet};
-pub use scope::{Completion, Ctx, Ops, Outcome, Scope, Tier, WithRequestId};
+pub use scope::{Completion, Ctx, Ops, OpsSeries, Outcome, Scope, Tier, WithRequestId};
 pub use snapshot::Snapshot;

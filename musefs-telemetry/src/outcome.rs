@@ -1,5 +1,6 @@
 //! How operations and their tiers end: plain data, the same whether anybody counts it or not.
 
+use crate::buckets::Buckets;
 use crate::describe::AttributeEnum;
 
 /// The most tiers that a scope keeps.
@@ -57,6 +58,29 @@ impl Failures for Failure {
             Completion::Errno(_) => Some(Self::Errno),
             Completion::Cancelled => Some(Self::Cancelled),
             Completion::Panicked => Some(Self::Panicked),
+        }
+    }
+}
+
+/// Which series the numbers of operations have.
+#[derive(Clone, Copy, Debug)]
+pub struct OpsSeries<O: 'static, E: 'static> {
+    /// What durations are sorted into, in nanoseconds.
+    pub buckets: Buckets,
+    /// How many of the operations have durations: the first ones.
+    pub timed: usize,
+    /// How each operation can fail, operations in their order; `None` is in every way. A failure that is not among those of
+    /// its operation counts as the last one of them.
+    pub failures: Option<&'static [(O, E)]>,
+}
+
+impl<O: AttributeEnum, E: AttributeEnum> OpsSeries<O, E> {
+    /// All operations have durations, and fail in every way.
+    pub const fn all(buckets: Buckets) -> Self {
+        Self {
+            buckets,
+            timed: O::VALUES.len(),
+            failures: None,
         }
     }
 }

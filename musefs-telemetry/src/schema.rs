@@ -9,7 +9,8 @@ use crate::registry::Engine;
 
 impl Engine {
     /// What this engine measures, as one JSON object: attributes of the instance, and of each family its name, type,
-    /// instrument, unit, help, stability, labels with all their values, number of series, and buckets.
+    /// instrument, unit, help, stability, labels with all their values, the combinations of these when not all occur, number
+    /// of series, and buckets.
     pub fn schema(&self) -> String {
         let table = self.table();
         let mut text = String::from("{\"attributes\":");
@@ -46,6 +47,19 @@ fn push_family(text: &mut String, family: &Family, instrument: Instrument) {
         push_list(text, label.values, |text, value| push_string(text, value));
         text.push('}');
     });
+    if let Some(only) = family.only {
+        text.push_str(",\"only\":");
+        push_list(text, only, |text, positions| {
+            text.push('[');
+            for (place, (&position, label)) in positions.iter().zip(family.labels).enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                push_string(text, label.values[usize::from(position)]);
+            }
+            text.push(']');
+        });
+    }
     let series = family.series_count();
     let buckets = match family.kind {
         Kind::Histogram(buckets) => format!(

@@ -12,7 +12,7 @@ use std::ops::Deref;
 pub use context::{Ctx, Entered, WithRequestId};
 pub use ops::Ops;
 
-pub use crate::outcome::{Completion, Failure, Failures, Outcome, TIERS_MAX};
+pub use crate::outcome::{Completion, Failure, Failures, OpsSeries, Outcome, TIERS_MAX};
 
 use crate::describe::AttributeEnum;
 

@@ -252,8 +252,25 @@ fn judge_all(texts: &[[String; 4]]) {
 
 #[test]
 fn foreign_judges_accept_every_kind_of_family() {
+    static SOME: Family = Family::counter("some_total", "Not of all combinations.")
+        .with_labels(&[
+            Label {
+                name: "op",
+                values: &["read", "open"],
+            },
+            Label {
+                name: "how",
+                values: &["well", "badly"],
+            },
+        ])
+        .with_only(&[&[1, 0], &[0, 1]]);
     let engine = engine();
+    engine.counters(&SOME).unwrap().add(1, 7);
     let [classic, open, machine] = texts(&engine);
+    assert!(
+        classic.contains("op=\"read\",how=\"badly\"} 7\n"),
+        "{classic}"
+    );
     judge_all(&[[classic, open, machine, engine.schema()]]);
 }
 

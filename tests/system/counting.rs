@@ -54,7 +54,8 @@ fn served_bytes_are_counted_exactly() {
         metrics.value("musefs_handles_open") == 0
     });
     assert_eq!(metrics.sum("musefs_read_bytes_total"), read);
-    assert!(metrics.value("musefs_read_bytes_total{source=\"synthesized_header\"}") > 0);
+    let header = "musefs_read_bytes_total{source=\"synthesized_header\",format=\"flac\"}";
+    assert!(metrics.value(header) > 0);
     assert_eq!(
         metrics.value("musefs_ops_total{op=\"open\"}"),
         4 + scrapes(&metrics)
@@ -66,7 +67,7 @@ fn served_bytes_are_counted_exactly() {
 
 /// Opens of metrics texts are opens, too.
 fn scrapes(metrics: &crate::support::metrics::Metrics) -> u64 {
-    metrics.value("musefs_scrapes_total")
+    metrics.value("musefs_scrapes_total{transport=\"file\"}")
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn a_file_that_grows_under_its_readers() {
     within(SOON, "reading", || {
         read_while("grown", |path| {
             let mut file = File::options().append(true).open(path).unwrap();
-            file.write_all(&[1; 100_000]).unwrap();
+            file.write_all(&[1; 10_000]).unwrap();
         });
     });
 }

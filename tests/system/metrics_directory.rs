@@ -45,6 +45,10 @@ fn every_sample_for_collectors_names_its_mount() {
     require_fuse!();
     let library = Library::of_one();
     let mount = Mount::with(&library, &["--metrics-label", "host=nas"]);
+    mount.metrics_when(
+        "the first look at the library's directory is over",
+        |metrics| metrics.sum("musefs_backing_reachable") == 1,
+    );
     let text = std::fs::read(mount.join(".musefs-metrics/metrics.prom")).unwrap();
     let metrics = Metrics::parse(&text);
     let label = format!("mount=\"{}\"", library.mountpoint().display());
@@ -83,11 +87,13 @@ fn the_link_is_reached_by_name_and_never_listed() {
         [
             "config",
             "cores",
+            "health",
             "metrics",
             "metrics.env",
             "metrics.json",
             "metrics.om",
             "metrics.prom",
+            "ready",
             "schema.json",
             "value",
         ]
@@ -158,6 +164,9 @@ fn what_holds_paths_is_for_the_owner_alone() {
     ] {
         assert!(config.contains(line), "{config}");
     }
+    let root = library.music().canonicalize().unwrap();
+    let root = format!("root 0 = {}  # store\n", root.display());
+    assert!(config.contains(&root), "{config}");
 }
 
 #[test]

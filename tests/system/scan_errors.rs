@@ -211,7 +211,7 @@ fn an_interrupted_scan_says_so_and_the_next_goes_on() {
         "0000.flac",
         Stuck {
             reads: true,
-            opens: false,
+            ..Stuck::default()
         },
     );
     let mut scan = musefs(["scan", "--jobs", "2", "--db"]);

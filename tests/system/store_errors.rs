@@ -1,15 +1,16 @@
 //! Stores that are none, or cannot be used: one sentence with the path and the way out, exit code 1.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::support::eventually;
 use crate::support::library::{Library, TWO_SERVED};
 use crate::support::mount::Mount;
 use crate::support::process::run;
 use crate::support::users::{give_to_normal_user, has_normal_user, musefs_as_normal_user};
+use crate::support::{errno, eventually};
 
 /// What both commands say of the store that `make` leaves at the path it gets.
 #[track_caller]
@@ -126,10 +127,7 @@ fn a_store_that_was_cut_off() {
         .store()
         .execute_batch("PRAGMA journal_mode = DELETE")
         .unwrap();
-    let file = std::fs::File::options()
-        .write(true)
-        .open(library.db())
-        .unwrap();
+    let file = File::options().write(true).open(library.db()).unwrap();
     file.set_len(8192).unwrap();
     drop(file);
     let path = library.db();
@@ -219,4 +217,34 @@ fn a_row_that_somebody_broke_is_served_as_it_is_until_the_next_scan() {
     for word in ["structure", "wax cylinder", "one.flac"] {
         assert!(log.contains(word), "{word} is not in the log: {log}");
     }
+}
+
+#[test]
+fn a_store_that_breaks_under_a_mount_is_told_once_and_counted_each_time() {
+    require_fuse!();
+    let library = Library::of_many(6);
+    let connection = library.store();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(connection);
+    let mut command = Mount::command(&library);
+    command.args(["--template", "$filename"]);
+    let mount = Mount::start(&mut command, &library.mountpoint()).unwrap();
+    let file = File::options().write(true).open(library.db()).unwrap();
+    let len = usize::try_from(file.metadata().unwrap().len()).unwrap();
+    // All but the page that tells what the file is.
+    file.write_all_at(&vec![0xFF; len - 4096], 4096).unwrap();
+    for index in 0..6 {
+        let opened = File::open(mount.join(format!("{index:04}.flac")));
+        assert_eq!(errno(&opened), libc::EIO);
+    }
+    let metrics = mount.metrics();
+    let failed = "musefs_op_errors_total{op=\"open\",errno=\"EIO\"}";
+    assert_eq!(metrics.value(failed), 6);
+    let told = mount
+        .log()
+        .matches("files that need it cannot be opened")
+        .count();
+    assert_eq!(told, 1, "{}", mount.log());
 }

@@ -1,9 +1,9 @@
 //! A backing filesystem that stops answering: whoever needs it waits, and nobody else does.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::audio::{self, Sound};
 use crate::support::hanging::{Hanging, Stuck};
@@ -78,7 +78,7 @@ fn stick_readers(scene: &Scene) -> Receiver<(usize, std::io::Result<Vec<u8>>)> {
         "long.flac",
         Stuck {
             reads: true,
-            opens: false,
+            ..Stuck::default()
         },
     );
     let (done, results) = channel();
@@ -129,6 +129,46 @@ fn a_hanging_file_holds_up_nobody_but_its_readers() {
     scene.mount.metrics_when("all reads are over", |metrics| {
         metrics.value("musefs_reads_inflight") == 0
     });
+}
+
+/// Seconds by which reads took longer than their sound lasts.
+fn starved(mount: &Mount) -> f64 {
+    let text = std::fs::read_to_string(mount.join(".musefs-metrics/metrics")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("musefs_starved_seconds_total "));
+    line.unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_reader_that_had_to_wait_longer_than_its_sound_lasts_has_starved() {
+    require_fuse!();
+    let scene = scene(&[]);
+    assert!(starved(&scene.mount).abs() < f64::EPSILON);
+    // The kernel asks for just what is read: 4096 bytes of noise are a fraction of a tenth of a second.
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(scene.mount.join(HUNG_SERVED))
+        .unwrap();
+    let stuck = Stuck {
+        reads: true,
+        ..Stuck::default()
+    };
+    scene.hanging.stick("long.flac", stuck);
+    let asked = Instant::now();
+    let reader = std::thread::spawn(move || file.read_exact_at(&mut [0; 4096], 8 << 20).unwrap());
+    eventually("the reader is stuck", || {
+        (scene.hanging.held() > 0).then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    scene.hanging.release();
+    reader.join().unwrap();
+    let waited = asked.elapsed().as_secs_f64();
+    let starved = eventually("a snapshot knows", || {
+        Some(starved(&scene.mount)).filter(|&starved| starved > 0.0)
+    });
+    assert!((0.4..waited).contains(&starved), "{starved} of {waited} s");
 }
 
 #[test]
@@ -188,8 +228,8 @@ fn an_open_that_waits_too_long_gets_an_error_and_others_open() {
     scene.hanging.stick(
         "long.flac",
         Stuck {
-            reads: false,
             opens: true,
+            ..Stuck::default()
         },
     );
     let hung = scene.mount.join(HUNG_SERVED);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub mod audio;
+pub mod catalogue;
 pub mod hanging;
 pub mod judge;
 pub mod kinds;
@@ -11,8 +12,11 @@ pub mod library;
 pub mod metrics;
 pub mod mount;
 pub mod process;
+pub mod promql;
 pub mod python;
+pub mod servers;
 pub mod users;
+pub mod watching;
 
 /// How long anything may take that is expected to happen at once: long, for machines that do much else.
 pub const SOON: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use crate::support::users::{can_mount_as_normal_user, give_to_normal_user, is_ro
 use crate::support::{errno, eventually, has_program, not_for_this_user};
 
 /// Whether parts of the system can be hidden from a command; says why not.
-fn can_hide() -> bool {
+pub fn can_hide() -> bool {
     if !is_root() || !has_program("unshare") {
         not_for_this_user("only root can hide parts of the system from a command");
         return false;
@@ -25,7 +25,7 @@ fn can_hide() -> bool {
 }
 
 /// `musefs mount`, started by `prepare`, a line of shell in a mount namespace of its own, which gets it as `"$@"`.
-fn hidden(library: &Library, prepare: &str) -> Command {
+pub fn hidden(library: &Library, prepare: &str) -> Command {
     let mut command = Command::new("unshare");
     clean(&mut command).args(["-m", "sh", "-c", prepare, "sh", MUSEFS, "mount", "--db"]);
     command.arg(library.db()).arg(library.mountpoint());
@@ -133,10 +133,20 @@ fn without_descriptors_further_files_do_not_open_and_the_rest_goes_on() {
     assert!(metrics.value("musefs_op_errors_total{op=\"open\",errno=\"ENFILE\"}") >= 1);
     // The file is not at fault.
     assert_eq!(metrics.sum("musefs_tracks_dark"), 0);
-    assert!(mount.log().contains("ulimit -n"), "{}", mount.log());
+    // Told once, however many are refused.
+    for _ in 0..3 {
+        assert_eq!(errno(&File::open(&path)), libc::ENFILE);
+    }
+    eventually("it is told", || {
+        mount.log().contains("ulimit -n").then_some(())
+    });
+    assert_eq!(mount.log().matches("ulimit -n").count(), 1);
     open.clear();
     eventually("descriptors are free again", || {
         (errno(&std::fs::read(&path)) == 0).then_some(())
+    });
+    eventually("that is told, too", || {
+        (mount.log().matches("there are descriptors left").count() == 1).then_some(())
     });
     mount.stop().done().is_calm();
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::draft::{Drafts, Left, Waiting, finish};
-use super::{BuildReport, Listed, Refresher, listed};
+use super::draft::{Drafts, Left, Waiting};
+use super::{BuildReport, Listed, Refresher, TrackChanges, listed};
 use crate::ids::TrackId;
 use crate::serve::Published;
 use crate::store::{StoreError, now_ns};
@@ -68,8 +68,7 @@ impl Refresher {
         let highest = numbers.chain([mark.sequence]).max().unwrap_or_default();
         let mut now_listed = listed(&waiting);
         let drafted = waiting.len();
-        let (entries, sizes_computed) =
-            finish(waiting, &self.widths, &self.config, &mut self.store)?;
+        let (entries, sizes_computed) = self.finish(waiting)?;
         let broken = left.broken + (drafted - entries.len()) as u64;
         let shown: HashSet<TrackId> = entries.iter().map(|entry| entry.track).collect();
         now_listed.retain(|track, _| shown.contains(track));
@@ -84,6 +83,15 @@ impl Refresher {
         let Some(update) = update else {
             return Ok(None);
         };
+        for (&track, before) in &taken_out {
+            self.holdings.remove(track, before);
+        }
+        for (&track, now) in &now_listed {
+            self.holdings.add(track, now);
+        }
+        let inode = |(&track, listed): (&TrackId, &Listed)| (track, listed.inode);
+        let (before, after) = (taken_out.iter().map(inode), now_listed.iter().map(inode));
+        let tracks = TrackChanges::between(previous, before, &update.tree, after);
         self.listed.extend(now_listed);
         let changes = update.changes(previous);
         let report = BuildReport {
@@ -97,6 +105,7 @@ impl Refresher {
             rows_read,
             nodes_built: update.nodes_built,
             restored: false,
+            tracks,
         };
         let published = self.published(update.tree)?;
         self.data_version = data_version;

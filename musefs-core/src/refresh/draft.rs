@@ -4,9 +4,12 @@
 //! finished when all have passed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Instant;
 
 use super::TreeConfig;
+use crate::formats::Format;
 use crate::ids::TrackId;
+use crate::metrics::{Metrics, ResolveCause, nanoseconds};
 use crate::names;
 use crate::serve::{Mode, inode_of, layout_of, mtime_of};
 use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow};
@@ -40,6 +43,9 @@ pub(super) struct Waiting {
     size: Option<u64>,
     pub(super) mtime_ns: i64,
     listed_ns: i64,
+    pub(super) format: Format,
+    /// Whether the scan could not take its file apart.
+    pub(super) is_unparsable: bool,
 }
 
 impl Waiting {
@@ -145,6 +151,8 @@ impl<'a> Drafts<'a> {
             },
             mtime_ns: mtime_of(row),
             listed_ns: row.added_ns,
+            format: row.format,
+            is_unparsable: matches!(row.failure, Some(TrackFailure::Probe(_))),
         });
     }
 }
@@ -156,8 +164,9 @@ pub(super) fn finish(
     widths: &NumberWidths,
     config: &TreeConfig,
     store: &mut Store,
+    metrics: &Metrics,
 ) -> Result<(Vec<Entry>, u64), StoreError> {
-    let sizes = compute_sizes(&waiting, config.mode, store)?;
+    let sizes = compute_sizes(&waiting, config.mode, store, metrics)?;
     let entry = |waiting: Waiting| {
         Some(Entry {
             track: waiting.track,
@@ -181,14 +190,21 @@ fn compute_sizes(
     waiting: &[Waiting],
     mode: Mode,
     store: &mut Store,
+    metrics: &Metrics,
 ) -> Result<HashMap<TrackId, u64>, StoreError> {
     let mut computed = Vec::new();
     for unknown in waiting.iter().filter(|waiting| waiting.size.is_none()) {
-        match store.track(unknown.track) {
-            Ok(Some(detail)) => {
-                let size = layout_of(mode, &detail).len();
-                computed.push((unknown.track, detail.row.content_seq, size));
-            }
+        let started = Instant::now();
+        let sized = store.track(unknown.track).map(|detail| {
+            let detail = detail?;
+            let size = layout_of(mode, &detail).len();
+            Some((unknown.track, detail.row.content_seq, size))
+        });
+        metrics.resolves.increment(ResolveCause::Refresh);
+        let took = nanoseconds(started.elapsed());
+        metrics.resolve.add(ResolveCause::Refresh, took);
+        match sized {
+            Ok(Some(sized)) => computed.push(sized),
             Ok(None) => {}
             // Whoever holds the store lets go of it; nothing is known of the row.
             Err(error @ (StoreError::Locked { .. } | StoreError::Unreadable { .. })) => {

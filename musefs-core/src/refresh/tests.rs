@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use musefs_telemetry::snapshot::Value;
 use proptest::prelude::*;
 
-use super::Refresher;
-use crate::metrics::family;
+use crate::metrics::{PollOutcome, TrackChange, family};
 use crate::serve::{Error, Musefs};
 use crate::testing::Library;
 use crate::tree::{Inode, NodeIndex, NodeKind, Tree};
@@ -27,6 +27,178 @@ fn shown(tree: &Tree) -> BTreeMap<String, Option<(i64, u64, i64, Inode)>> {
 
 fn gaps(musefs: &Musefs) -> u64 {
     musefs.telemetry().refresh_gap_fallbacks
+}
+
+/// The value of a gauge without labels; `None` while it is absent.
+fn gauge(musefs: &Musefs, name: &str) -> Option<i64> {
+    let snapshot = musefs.engine().snapshot();
+    let (_, value) = snapshot.find(name)?.series().next()?;
+    match value {
+        Value::Gauge(value) => Some(value),
+        other => panic!("{name} is no gauge: {other:?}"),
+    }
+}
+
+/// Tracks in the library, of all formats together.
+fn of_all_formats(musefs: &Musefs) -> Option<i64> {
+    let snapshot = musefs.engine().snapshot();
+    let metric = snapshot.find("musefs_library_tracks")?;
+    let values = metric.series().map(|(_, value)| match value {
+        Value::Gauge(value) => value,
+        other => panic!("no gauge: {other:?}"),
+    });
+    Some(values.sum())
+}
+
+#[test]
+fn polls_are_counted_by_what_they_come_to_and_tracks_by_what_becomes_of_them() {
+    let library = Library::new();
+    for number in 0..3 {
+        library.add(&format!("{number}.flac"), &format!("Title {number}"));
+    }
+    library.scan();
+    let (musefs, mut refresher) = library.serve_as("$album/$title");
+    let metrics = refresher.metrics.refresh.clone();
+    let polls = || PollOutcome::ALL.map(|outcome| metrics.polls.value(outcome));
+    let tracks = || TrackChange::ALL.map(|change| metrics.tracks.value(change));
+    let built = gauge(&musefs, "musefs_refresh_last_success_timestamp_seconds").unwrap();
+    assert_eq!(gauge(&musefs, "musefs_refresh_lag_seconds"), None);
+
+    refresher.poll(&musefs).unwrap();
+    assert_eq!((polls(), tracks()), ([1, 0, 0], [0, 0, 0]));
+    let took = metrics.seconds.value();
+    assert!(took > 0);
+    let checked = gauge(&musefs, "musefs_refresh_last_success_timestamp_seconds").unwrap();
+    assert!(checked > built);
+
+    library.edit("UPDATE tags SET value = 'Other' WHERE key = 'title' AND track_id = 1");
+    refresher.poll(&musefs).unwrap();
+    assert_eq!((polls(), tracks()), ([1, 1, 0], [0, 1, 0]));
+    assert!(metrics.seconds.value() > took);
+    let minute = 60_000_000_000;
+    let lag = gauge(&musefs, "musefs_refresh_lag_seconds").unwrap();
+    assert!((0..minute).contains(&lag), "{lag} ns");
+
+    library.edit("DELETE FROM tracks WHERE id = 2");
+    library.add("new.flac", "New");
+    library.scan();
+    refresher.poll(&musefs).unwrap();
+    // The file of the deleted row is still there, so the scan lists it again.
+    assert_eq!((polls(), tracks()), ([1, 2, 0], [2, 1, 1]));
+    assert_eq!(gauge(&musefs, "musefs_library_directories"), Some(2));
+    let (bytes, files) = musefs.usage();
+    assert_eq!(
+        gauge(&musefs, "musefs_library_bytes"),
+        Some(bytes.cast_signed())
+    );
+    assert_eq!(of_all_formats(&musefs), Some(files.cast_signed()));
+
+    let away = library.music().join("away");
+    fs::rename(library.db(), &away).unwrap();
+    let succeeded = gauge(&musefs, "musefs_refresh_last_success_timestamp_seconds");
+    refresher.poll(&musefs).unwrap_err();
+    assert_eq!((polls(), tracks()), ([1, 2, 1], [2, 1, 1]));
+    assert_eq!(
+        gauge(&musefs, "musefs_refresh_last_success_timestamp_seconds"),
+        succeeded
+    );
+}
+
+#[test]
+fn what_nothing_shows_changes_no_track() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve_as("$title");
+    library.edit("UPDATE tracks SET sample_rate_hz = 8000");
+    refresher.poll(&musefs).unwrap();
+    let tracks = |change| refresher.metrics.refresh.tracks.value(change);
+    assert_eq!(TrackChange::ALL.map(tracks), [0, 0, 0]);
+    let polls = &refresher.metrics.refresh.polls;
+    assert_eq!(polls.value(PollOutcome::Unchanged), 1);
+    assert!(refresher.metrics.refresh.rows.value() > 0);
+}
+
+#[test]
+fn a_store_that_takes_the_place_of_another_has_other_tracks_and_no_lag_is_known() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.add("b.flac", "Two");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    library.edit("UPDATE tags SET value = 'Other' WHERE key = 'title' AND track_id = 1");
+    refresher.poll(&musefs).unwrap();
+    assert!(gauge(&musefs, "musefs_refresh_lag_seconds").is_some());
+    let other = Library::new();
+    other.add("c.flac", "Three");
+    other.scan();
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(format!("{}{suffix}", library.db().display())).ok();
+    }
+    fs::rename(other.db(), library.db()).unwrap();
+    refresher.poll(&musefs).unwrap();
+    let tracks = |change| refresher.metrics.refresh.tracks.value(change);
+    assert_eq!(TrackChange::ALL.map(tracks), [1, 1, 2]);
+    assert_eq!(gauge(&musefs, "musefs_refresh_lag_seconds"), None);
+}
+
+#[test]
+fn the_last_scan_that_ended_is_told_and_none_where_there_was_none() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    fs::write(library.music().join("broken.flac"), "no such thing").unwrap();
+    library.scan();
+    library.edit("DELETE FROM scan_runs");
+    let (musefs, mut refresher) = library.serve();
+    let names = ["timestamp_seconds", "duration_seconds", "files", "failures"]
+        .map(|name| format!("musefs_last_scan_{name}"));
+    for name in &names {
+        assert!(musefs.engine().snapshot().find(name).is_none(), "{name}");
+    }
+    library.add("b.flac", "Two");
+    library.scan();
+    // One that is still running, or never ended.
+    library.edit("INSERT INTO scan_runs (started_ns, targets) VALUES (1, x'')");
+    refresher.poll(&musefs).unwrap();
+    let values = |name: &str| -> Vec<i64> {
+        let snapshot = musefs.engine().snapshot();
+        let metric = snapshot.find(name).unwrap();
+        let values = metric.series().map(|(_, value)| match value {
+            Value::Gauge(value) => value,
+            other => panic!("no gauge: {other:?}"),
+        });
+        values.collect()
+    };
+    let run = refresher.store.last_finished_scan().unwrap().unwrap();
+    let ended = run.finished_ns.unwrap();
+    assert_eq!(values(&names[0]), [ended]);
+    assert_eq!(values(&names[1]), [ended - run.started_ns]);
+    assert_eq!(values(&names[2]), [1, 0, 2, 0]);
+    let failures = values(&names[3]);
+    assert_eq!(failures.iter().sum::<i64>(), 1, "{failures:?}");
+    assert_eq!(run.failures.len(), 1);
+    library.edit("DELETE FROM scan_runs");
+    refresher.poll(&musefs).unwrap();
+    assert!(musefs.engine().snapshot().find(&names[0]).is_none());
+}
+
+#[test]
+fn what_the_store_takes_is_looked_at_by_each_poll() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    assert!(gauge(&musefs, "musefs_sqlite_memory_bytes").unwrap() > 0);
+    let held = rusqlite::Connection::open(library.db()).unwrap();
+    held.execute_batch("UPDATE tags SET value = 'Other' WHERE key = 'title'")
+        .unwrap();
+    refresher.poll(&musefs).unwrap();
+    let log = fs::metadata(crate::store::log_path(&library.db())).unwrap();
+    assert!(log.len() > 0);
+    assert_eq!(
+        gauge(&musefs, "musefs_store_wal_bytes"),
+        Some(log.len().cast_signed())
+    );
 }
 
 #[test]
@@ -169,6 +341,7 @@ proptest! {
         }
         library.scan();
         let (musefs, mut refresher) = library.serve_as(template);
+        let tracks_at_first = musefs.usage().1;
         for (step, batch) in batches.into_iter().enumerate() {
             library.edit(&format!("BEGIN; {}; COMMIT", batch.join(";")));
             if step == 2 {
@@ -182,10 +355,17 @@ proptest! {
             let is_new = musefs.telemetry().refresh_generation > generation;
             prop_assert_eq!(is_new, changes.is_some());
             prop_assert!(is_new || before == now);
-            let mut fresh = Refresher::open(&library.db(), library.tree_config(template)).unwrap();
-            let (fresh, _) = fresh.build(None).unwrap();
+            let (fresh, _) = library.fresh(template);
             prop_assert_eq!(&now, &shown(&fresh.tree));
             prop_assert_eq!(musefs.usage(), (fresh.tree.file_bytes(), fresh.tree.file_count() as u64));
+            prop_assert_eq!(&refresher.holdings, &fresh.holdings);
+            let listed = |tree: &Tree| Some(i64::try_from(tree.file_count()).unwrap());
+            prop_assert_eq!(of_all_formats(&musefs), listed(&musefs.tree()));
+            let tracks = |change| refresher.metrics.refresh.tracks.value(change);
+            prop_assert_eq!(
+                tracks_at_first + tracks(TrackChange::Added) - tracks(TrackChange::Removed),
+                musefs.usage().1
+            );
         }
     }
 }

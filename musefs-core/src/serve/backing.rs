@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::metrics::Metrics;
+use crate::phases::{self, Phase};
 use crate::store::Stamp;
 
 /// What an attempt to do something without waiting came to.
@@ -30,6 +31,7 @@ pub enum Attempt<T> {
 
 /// Opens `path` for reading; may wait.
 pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<Opened> {
+    let _phase = phases::enter(Phase::Backing);
     metrics.backing_opens.increment();
     // A FIFO or a device under an audio file's name would otherwise wait for a writer.
     let file = File::options()
@@ -80,8 +82,26 @@ pub(super) fn open_cached(path: &Path, metrics: &Metrics) -> Attempt<io::Result<
     }
 }
 
+/// The number of the device that `path` is on, as far as the kernel knows it by heart: that of the nearest directory above.
+/// What a mount is mounted on is always known by heart, so that only a mount that was never looked into is missed. `None` where
+/// nothing is known without waiting.
+pub(super) fn known_device(path: &Path) -> Option<u64> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let at = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    path.ancestors().skip(1).find_map(|directory| {
+        let mode = Mode::empty();
+        let opened = rustix::fs::openat2(CWD, directory, flags, mode, ResolveFlags::CACHED).ok()?;
+        let about = rustix::fs::statx(&opened, c"", at, StatxFlags::empty()).ok()?;
+        Some(rustix::fs::makedev(
+            about.stx_dev_major,
+            about.stx_dev_minor,
+        ))
+    })
+}
+
 /// Metadata of an open file.
 pub(super) fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
+    let _phase = phases::enter(Phase::Backing);
     metrics.backing_stats.increment();
     file.metadata()
 }
@@ -98,6 +118,7 @@ pub(super) fn read(
     offset: u64,
     metrics: &Metrics,
 ) -> io::Result<usize> {
+    let _phase = phases::enter(Phase::Backing);
     let mut filled = 0;
     while filled < into.len() {
         metrics.backing_preads.increment();
@@ -264,6 +285,20 @@ pub(super) fn is_in_memory(file: &File) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_device_of_a_path_is_that_of_the_nearest_directory_that_is_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let device = directory.path().metadata().unwrap().dev();
+        let known = known_device(&directory.path().join("not/there/yet"));
+        // Where a sandbox forbids the call nothing is known.
+        assert!(known.is_none_or(|known| known == device), "{known:?}");
+        let other = Path::new("/proc/self");
+        assert!(
+            known_device(&other.join("maps")).is_none_or(|known| known != device),
+            "/proc is a filesystem of its own"
+        );
+    }
 
     #[test]
     fn a_device_is_learned_once_and_the_table_is_bounded() {

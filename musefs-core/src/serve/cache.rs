@@ -3,6 +3,7 @@
 //! Bounded by the inline bytes it holds. What it holds at any moment is known from the entries themselves: each is charged
 //! when it is made and discharged when the last holder lets go.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
+use crate::formats::Format;
 use crate::ids::TrackId;
 use crate::layout::Layout;
 use crate::metrics::Metrics;
@@ -27,7 +29,7 @@ pub(super) struct Resolved {
     pub path: PathBuf,
     /// What the backing file looked like when the layout was made.
     pub stamp: Stamp,
-    /// Which device the backing file is on.
+    /// The number of the device that the backing file is on.
     pub device: u64,
     /// Whether the backing file's device opens and reads without waiting when all is cached.
     pub without_waiting: bool,
@@ -35,6 +37,12 @@ pub(super) struct Resolved {
     pub is_local: bool,
     /// When what is served last changed, in ns since 1970.
     pub mtime_ns: i64,
+    /// What the backing file is.
+    pub format: Format,
+    /// Bits of the backing file that one second of its sound takes; `None` where nobody knows.
+    pub bitrate_bps: Option<NonZeroU64>,
+    /// Bytes in front of the sound.
+    pub header_len: u64,
     /// Whether this is a later version of the track than its inode stands for.
     pub is_newer: bool,
 }
@@ -91,6 +99,7 @@ pub(super) struct HeaderCache {
     entries: Cache<Inode, Arc<Entry>, ByInlineBytes, DefaultHashBuilder, CountEvictions>,
     held: Arc<Held>,
     bytes_max: u64,
+    metrics: Metrics,
 }
 
 impl HeaderCache {
@@ -112,6 +121,7 @@ impl HeaderCache {
             ),
             held: Arc::default(),
             bytes_max,
+            metrics: metrics.clone(),
         }
     }
 
@@ -140,7 +150,9 @@ impl HeaderCache {
 
     /// Forgets `inode`, because its backing file is not what it was.
     pub(super) fn remove(&self, inode: Inode) {
-        self.entries.remove(&inode);
+        if self.entries.remove(&inode).is_some() {
+            self.metrics.cache_header_stale.increment();
+        }
     }
 
     /// Files held.
@@ -180,6 +192,9 @@ mod tests {
             without_waiting: true,
             is_local: true,
             mtime_ns: 0,
+            format: Format::Flac,
+            bitrate_bps: None,
+            header_len: 0,
             is_newer: false,
         })
     }
@@ -196,10 +211,14 @@ mod tests {
             cache.insert(Inode(inode), resolved(10_000));
         }
         assert!(cache.inline_bytes() <= cache.bytes_max());
-        assert!(metrics.cache_header_evictions.value() > 800);
+        let evicted = metrics.cache_header_evictions.value();
+        assert!(evicted > 800);
         let last = cache.get(Inode(999));
         assert!(last.is_some_and(|entry| entry.layout.len() == 10_000));
         cache.remove(Inode(999));
         assert!(cache.get(Inode(999)).is_none());
+        cache.remove(Inode(999));
+        assert_eq!(metrics.cache_header_stale.value(), 1);
+        assert_eq!(metrics.cache_header_evictions.value(), evicted);
     }
 }

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use super::Attributes;
 use super::cache::Resolved;
 use super::mapping::Window;
+use super::pattern::ReadPosition;
 use super::readahead::Stream;
 use crate::metrics::Metrics;
 use crate::tree::{Inode, NodeIndex, Tree};
@@ -30,6 +31,7 @@ pub struct Handle {
     pub(super) attributes: Attributes,
     pub(super) stream: Arc<Stream>,
     pub(super) window: Window,
+    pub(super) position: ReadPosition,
 }
 
 impl AsFd for Handle {
@@ -132,11 +134,9 @@ impl Handles {
         self.shard(id).read().get(&id).cloned()
     }
 
-    /// Ends handle `id`; whether there was one.
-    pub(super) fn remove(&self, id: HandleId) -> bool {
-        let Some(handle) = self.shard(id).write().remove(&id) else {
-            return false;
-        };
+    /// Ends handle `id`, if there is one. Who drops it last closes its backing file.
+    pub(super) fn remove(&self, id: HandleId) -> Option<Arc<Handle>> {
+        let handle = self.shard(id).write().remove(&id)?;
         let mut inodes = self.inodes.lock();
         if let Some((count, _)) = inodes.get_mut(&handle.inode) {
             *count -= 1;
@@ -148,7 +148,7 @@ impl Handles {
         let is_newer = u64::from(handle.resolved.is_newer);
         self.newer_count.fetch_sub(is_newer, Relaxed);
         self.metrics.handles_open.add(-1);
-        true
+        Some(handle)
     }
 
     /// A handle that `inode` is open on.

@@ -238,8 +238,8 @@ mod tests {
     #[test]
     fn who_reads_along_gets_that_part_of_the_file_and_who_jumps_does_not() {
         let mut file = tempfile::tempfile().unwrap();
-        let len = 40 << 20;
-        let bytes: Vec<u8> = (0..len).map(|index| (index % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..40_u32 << 20).map(|index| (index % 251) as u8).collect();
+        let len = bytes.len();
         file.write_all(&bytes).unwrap();
         let window = Window::default();
         let part = |offset: usize, count: usize| {

@@ -4,15 +4,17 @@
 //! from there.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
 use super::mapping::Mapped;
+use super::steps::{Step, WaitsFor};
 use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
-use crate::metrics::{ByteSource, DarkReason};
+use crate::metrics::{BackingFailure, ByteSource, ServedBytes, nanoseconds};
+use crate::phases::{self, Phase};
 use crate::store::Stamp;
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
@@ -48,6 +50,12 @@ impl ReadBuffer {
     fn advance(&mut self, len: usize, source: ByteSource) {
         self.filled += len;
         self.from[source as usize] += len as u64;
+    }
+
+    fn holds_backing_bytes(&self) -> bool {
+        self.made_from_backing
+            || self.from[ByteSource::Backing as usize] > 0
+            || self.from[ByteSource::Readahead as usize] > 0
     }
 
     fn made(&mut self, len: usize, is_metadata: bool) {
@@ -129,7 +137,8 @@ impl Musefs {
             return None;
         }
         let mut pieces = resolved.layout.pieces(range);
-        let (Some(Piece::Backing { offset, len }), None) = (pieces.next(), pieces.next()) else {
+        let (Some(Piece::Backing { offset: at, len }), None) = (pieces.next(), pieces.next())
+        else {
             return None;
         };
         let metadata = backing::stat(&handle.file, &self.metrics).ok()?;
@@ -137,10 +146,12 @@ impl Musefs {
             return None;
         }
         let file_len = resolved.stamp.size;
-        let mapped = (handle.window).resident(&handle.file, file_len, offset, length(len))?;
+        let mapped = (handle.window).resident(&handle.file, file_len, at, length(len))?;
         self.metrics.backing_preads.increment();
         self.metrics.backing_pread_bytes.add(len);
-        self.metrics.read_bytes.add(ByteSource::Backing, len);
+        let mut from = [0; 4];
+        from[ByteSource::Backing as usize] = len;
+        self.count_read(handle, offset, len, &from);
         Some(mapped)
     }
 
@@ -152,6 +163,20 @@ impl Musefs {
             self.cache.remove(handle.inode);
         }
         is_same
+    }
+
+    /// What a piece of `handle` may have to wait for, if for anything.
+    fn waits_for(&self, handle: &Handle, piece: &Piece<'_>) -> Option<WaitsFor> {
+        match piece {
+            Piece::Inline(_) => None,
+            Piece::StoreBlob { .. } => Some(self.stores.waits_for()),
+            Piece::Derived { derived, .. } if derived.backing_end() == 0 => {
+                Some(self.stores.waits_for())
+            }
+            Piece::Backing { .. } | Piece::Derived { .. } => {
+                Some(WaitsFor::Device(handle.resolved.device))
+            }
+        }
     }
 
     /// Fills `buffer` with the bytes of `handle` in `[offset, offset + len)` that lie within the file, as long as all of
@@ -207,20 +232,38 @@ impl Musefs {
                 }
             }
         }
-        Attempt::Done(self.finish(handle, buffer))
+        Attempt::Done(self.finish(handle, offset, buffer))
     }
 
-    /// As [`Musefs::read_cached`], but waits for what is not in memory. `buffer` is what the attempt left, or a new one.
+    /// What the rest of a read may have to wait for first: that which comes after what `buffer` holds of it.
+    pub fn read_waits_for(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: u64,
+        buffer: &ReadBuffer,
+    ) -> WaitsFor {
+        let layout = &handle.resolved.layout;
+        let range = layout.clamp(offset, len);
+        let mut rest = layout.pieces(range.start + buffer.filled as u64..range.end);
+        rest.find_map(|piece| self.waits_for(handle, &piece))
+            .unwrap_or(WaitsFor::Device(handle.resolved.device))
+    }
+
+    /// As [`Musefs::read_cached`], but waits for what is not in memory: for one thing, which [`Musefs::read_waits_for`] tells.
+    /// `buffer` is what the attempt or the step before left. Done when the whole range is read, else what the next step
+    /// waits for.
     ///
     /// # Errors
     /// When the backing file or the store cannot be read, or the backing file is not what was scanned.
-    pub fn read(
+    pub fn read_step(
         &self,
         handle: &Handle,
         offset: u64,
         len: u64,
         buffer: &mut ReadBuffer,
-    ) -> Result<(), Error> {
+    ) -> Result<Step<(), WaitsFor>, Error> {
+        let own = self.read_waits_for(handle, offset, len, buffer);
         let range = handle.resolved.layout.clamp(offset, len);
         let whole = length_of(&range);
         if buffer.bytes.len() < whole {
@@ -228,6 +271,9 @@ impl Musefs {
         }
         let rest = range.start + buffer.filled as u64..range.end;
         for piece in handle.resolved.layout.pieces(rest) {
+            if let Some(other) = self.waits_for(handle, &piece).filter(|other| *other != own) {
+                return Ok(Step::Next(other));
+            }
             match piece {
                 Piece::Inline(bytes) => {
                     buffer.room(bytes.len()).copy_from_slice(bytes);
@@ -259,7 +305,28 @@ impl Musefs {
                 }
             }
         }
-        self.finish(handle, buffer)
+        let device = WaitsFor::Device(handle.resolved.device);
+        if buffer.holds_backing_bytes() && own != device {
+            // The backing file is still to be looked at.
+            return Ok(Step::Next(device));
+        }
+        self.finish(handle, offset, buffer)?;
+        Ok(Step::Done(()))
+    }
+
+    /// All steps of a read.
+    ///
+    /// # Errors
+    /// As [`Musefs::read_step`].
+    pub fn read(
+        &self,
+        handle: &Handle,
+        offset: u64,
+        len: u64,
+        buffer: &mut ReadBuffer,
+    ) -> Result<(), Error> {
+        while let Step::Next(_) = self.read_step(handle, offset, len, buffer)? {}
+        Ok(())
     }
 
     fn read_backing(
@@ -326,13 +393,11 @@ impl Musefs {
         offset: u64,
         into: &mut [u8],
     ) -> Result<(), Error> {
-        let count = self
-            .stores
-            .take()
-            .blob(blob, offset, into)
-            .map_err(Error::Store)?;
+        let _phase = phases::enter(Phase::Store);
+        let result = self.stores.take().blob(blob, offset, into);
+        let count = self.troubles.store(result)?;
         if count < into.len() {
-            return Err(Error::BlobGone(blob));
+            return Err(self.troubles.blob_gone(blob));
         }
         match kind {
             BlobKind::Art => self.metrics.art_chunks.increment(),
@@ -346,7 +411,7 @@ impl Musefs {
         self.dark.darken(
             resolved.track,
             &resolved.path,
-            DarkReason::Changed,
+            BackingFailure::Changed,
             &"it has become shorter",
         );
         Error::Changed {
@@ -355,20 +420,43 @@ impl Musefs {
     }
 
     /// The backing file is looked at after its bytes were read: only then are they known to be those of the layout.
-    fn finish(&self, handle: &Handle, buffer: &ReadBuffer) -> Result<(), Error> {
-        let looked = buffer.made_from_backing
-            || buffer.from[ByteSource::Backing as usize] > 0
-            || buffer.from[ByteSource::Readahead as usize] > 0;
-        if looked && let Err(error) = self.check_stamp(&handle.file, &handle.resolved) {
+    fn finish(&self, handle: &Handle, offset: u64, buffer: &ReadBuffer) -> Result<(), Error> {
+        if buffer.holds_backing_bytes()
+            && let Err(error) = self.check_stamp(&handle.file, &handle.resolved)
+        {
             self.cache.remove(handle.inode);
             return Err(error);
         }
-        for (source, &bytes) in ByteSource::ALL.iter().zip(&buffer.from) {
+        self.count_read(handle, offset, buffer.filled as u64, &buffer.from);
+        Ok(())
+    }
+
+    /// Counts a read of `len` bytes from `offset`, which came `from` each source.
+    fn count_read(&self, handle: &Handle, offset: u64, len: u64, from: &[u64; 4]) {
+        let format = handle.resolved.format;
+        for (source, &bytes) in ByteSource::ALL.into_iter().zip(from) {
             if bytes > 0 {
-                self.metrics.read_bytes.add(*source, bytes);
+                let served = ServedBytes { source, format };
+                self.metrics.read_bytes.add(served, bytes);
             }
         }
-        Ok(())
+        let header_len = handle.resolved.header_len;
+        let pattern = handle.position.note(offset, len, header_len);
+        self.metrics.reads.increment(pattern);
+        self.metrics.read_size.record(len);
+    }
+
+    /// Notes that a read which had to wait is answered with `buffer`, `elapsed` after it was asked for. What that took longer
+    /// than the sound in it lasts, a player had to do without.
+    pub fn note_read(&self, handle: &Handle, buffer: &ReadBuffer, elapsed: Duration) {
+        let [_, _, readahead, backing] = buffer.from;
+        let sound_bytes = readahead + backing;
+        if let Some(bitrate_bps) = handle.resolved.bitrate_bps.filter(|_| sound_bytes > 0) {
+            let lasts_ns = u128::from(sound_bytes) * 8_000_000_000 / u128::from(bitrate_bps.get());
+            let lasts_ns = u64::try_from(lasts_ns).unwrap_or(u64::MAX);
+            let starved_ns = nanoseconds(elapsed).saturating_sub(lasts_ns);
+            self.metrics.starved.add(starved_ns);
+        }
     }
 }
 

@@ -2,18 +2,23 @@
 //! file's metadata read into memory. May wait for the store and for the backing file.
 
 use std::fs::File;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::backing;
+use super::backing::{self, Opened};
 use super::cache::Resolved;
+use super::pattern::header_len;
+use super::steps::WaitsFor;
 use super::{Error, Mode, Musefs, inode_of, mtime_of};
 use crate::formats;
 use crate::ids::TrackId;
 use crate::layout::{Layout, Segment};
-use crate::metrics::DarkReason;
-use crate::store::TrackDetail;
+use crate::metrics::{BackingFailure, ResolveCause, nanoseconds};
+use crate::phases::{self, Phase};
+use crate::store::{TrackDetail, TrackRow};
 use crate::tree::Inode;
 
 /// Backing ranges up to this size are read into memory when a file is resolved, so that a read of its head is not
@@ -41,6 +46,20 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
     }
 }
 
+/// Bits of the backing file that one second of its sound takes, as far as anybody knows.
+fn bitrate_bps(row: &TrackRow) -> Option<NonZeroU64> {
+    let known = row.properties.bitrate_bps.map(u64::from);
+    let average = || {
+        let duration_ms = row.properties.duration_ms?;
+        let bits_per_ms = u128::from(row.stamp.size) * 8_000;
+        let average = bits_per_ms.checked_div(duration_ms.into())?;
+        u64::try_from(average).ok()
+    };
+    known
+        .and_then(NonZeroU64::new)
+        .or_else(|| NonZeroU64::new(average()?))
+}
+
 /// What the store holds of a track.
 struct Found {
     detail: TrackDetail,
@@ -48,13 +67,52 @@ struct Found {
     is_newer: bool,
 }
 
+/// What the store says of an inode, and where its backing file is.
+#[derive(Debug)]
+pub(super) struct Located {
+    detail: TrackDetail,
+    layout: Layout,
+    is_newer: bool,
+    path: PathBuf,
+    /// What opening and reading the backing file may have to wait for.
+    pub waits_for: WaitsFor,
+    cause: ResolveCause,
+    /// What finding it took.
+    spent: Duration,
+}
+
 impl Musefs {
-    /// Resolves `inode`, which stands for `track`, and opens its backing file.
-    pub(super) fn resolve(
+    /// Finds in the store what `inode` is, which stands for `track`. Touches no backing file.
+    pub(super) fn locate(&self, inode: Inode, track: TrackId) -> Result<Located, Error> {
+        let started = Instant::now();
+        let mut cause = if self.tree.load().find(inode).is_some() {
+            ResolveCause::Open
+        } else {
+            ResolveCause::Newer
+        };
+        let located = self.locate_for(inode, track, &mut cause);
+        let spent = started.elapsed();
+        if located.is_err() {
+            self.note_resolve(cause, spent);
+        }
+        Ok(Located {
+            cause,
+            spent,
+            ..located?
+        })
+    }
+
+    fn note_resolve(&self, cause: ResolveCause, spent: Duration) {
+        self.metrics.resolves.increment(cause);
+        self.metrics.resolve.add(cause, nanoseconds(spent));
+    }
+
+    fn locate_for(
         &self,
         inode: Inode,
         track: TrackId,
-    ) -> Result<(Arc<Resolved>, File), Error> {
+        cause: &mut ResolveCause,
+    ) -> Result<Located, Error> {
         let generation = self.generation.load(Relaxed);
         let Some(Found {
             detail,
@@ -70,30 +128,56 @@ impl Musefs {
             return Err(Error::Stale);
         };
         if is_newer {
+            *cause = ResolveCause::Newer;
             self.turns.hurry();
         }
         let roots = self.roots.load();
         let root = roots.get(&detail.row.root).ok_or(Error::Stale)?;
         let path = backing::join(root, &detail.row.path);
-        let stamp = detail.row.stamp;
-        let opened = backing::open(&path, &self.metrics)
-            .map_err(|source| self.backing_error(track, &path, source))?;
+        Ok(Located {
+            waits_for: Self::device_of(detail.row.root, &path),
+            detail,
+            layout,
+            is_newer,
+            path,
+            cause: *cause,
+            spent: Duration::ZERO,
+        })
+    }
+
+    /// Opens the backing file of what was located, and reads what is small of its metadata. Asks nothing of the store.
+    pub(super) fn resolve(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+        let started = Instant::now();
+        let resolved = self.open_located(located);
+        self.note_resolve(located.cause, located.spent + started.elapsed());
+        resolved
+    }
+
+    fn open_located(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+        let Located { detail, path, .. } = located;
+        let (track, stamp) = (detail.row.id, detail.row.stamp);
+        let opened = backing::open(path, &self.metrics)
+            .map_err(|source| self.backing_error(track, path, source))?;
+        self.troubles.descriptor_found();
         let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
         let is_local = without_waiting || backing::is_in_memory(&opened.file);
-        let (file, device) = (opened.file, opened.device);
+        let Opened { file, device, .. } = opened;
         let layout = self
-            .with_small_ranges_inline(&layout, &file, stamp.size)
-            .map_err(|source| self.backing_error(track, &path, source))?;
+            .with_small_ranges_inline(&located.layout, &file, stamp.size)
+            .map_err(|source| self.backing_error(track, path, source))?;
         let resolved = Resolved {
             track,
+            header_len: header_len(&layout),
+            format: detail.row.format,
+            bitrate_bps: bitrate_bps(&detail.row),
             layout,
-            path,
+            path: path.clone(),
             mtime_ns: mtime_of(&detail.row),
             stamp,
             device,
             without_waiting,
             is_local,
-            is_newer,
+            is_newer: located.is_newer,
         };
         self.check_stamp(&file, &resolved)?;
         Ok((Arc::new(resolved), file))
@@ -101,15 +185,19 @@ impl Musefs {
 
     /// What the store holds of `track` and the layout of that, if `inode` stands for it or for what it was.
     fn detail_of(&self, inode: Inode, track: TrackId) -> Result<Option<Found>, Error> {
+        let _phase = phases::enter(Phase::Store);
         let mut store = self.stores.take();
         let inode_base = store.inode_base;
-        let detail = store.track(track).map_err(Error::Store)?;
+        let detail = self.troubles.store(store.track(track))?;
         let current = |detail: &TrackDetail| inode_of(self.config.mode, inode_base, &detail.row);
         let Some(detail) = detail.filter(|detail| current(detail) >= inode) else {
             return Ok(None);
         };
         let is_newer = current(&detail) > inode;
-        let layout = layout_of(self.config.mode, &detail);
+        let layout = {
+            let _phase = phases::enter(Phase::Layout);
+            layout_of(self.config.mode, &detail)
+        };
         let served = layout.len();
         let shown = detail.row.served_size;
         if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
@@ -119,7 +207,7 @@ impl Musefs {
             );
             let size = (track, detail.row.content_seq, served);
             if !store.is_read_only() {
-                store.record_served_sizes(&[size]).map_err(Error::Store)?;
+                self.troubles.store(store.record_served_sizes(&[size]))?;
             }
         }
         Ok(Some(Found {
@@ -131,6 +219,7 @@ impl Musefs {
 
     /// Waits until a tree newer than `generation` is published, or for so long that none is to come.
     fn await_refresh(&self, generation: u64) {
+        let _phase = phases::enter(Phase::Store);
         let deadline = Instant::now() + REFRESH_WAIT_MAX;
         self.turns.hurry();
         while self.generation.load(Relaxed) == generation && Instant::now() < deadline {
@@ -213,7 +302,7 @@ impl Musefs {
         self.dark.darken(
             resolved.track,
             &resolved.path,
-            DarkReason::Changed,
+            BackingFailure::Changed,
             &"its size, time or inode is not what the scan saw",
         );
         Err(Error::Changed {

@@ -2,14 +2,19 @@
 //! back: the lock guards the list alone, never a query.
 
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::steps::WaitsFor;
 use crate::store::Store;
 
 pub(super) struct Stores {
     idle: Mutex<Idle>,
     returned: Condvar,
+    /// The number of the device that the store is on; 0 where that is not known.
+    device: AtomicU64,
 }
 
 struct Idle {
@@ -30,6 +35,7 @@ impl Stores {
     pub(super) fn new(stores: Vec<Store>, inode_base: u64) -> Self {
         assert!(!stores.is_empty(), "a set of connections has at least one");
         Self {
+            device: AtomicU64::new(device_of(&stores)),
             idle: Mutex::new(Idle {
                 stores,
                 inode_base,
@@ -46,6 +52,7 @@ impl Stores {
 
     /// Goes on with connections to another store, whose inodes are counted from `inode_base`.
     pub(super) fn replace(&self, stores: Vec<Store>, inode_base: u64) {
+        self.device.store(device_of(&stores), Relaxed);
         let mut idle = self.idle.lock();
         idle.inode_base = inode_base;
         idle.generation += 1;
@@ -53,6 +60,14 @@ impl Stores {
         drop(idle);
         self.returned.notify_all();
         drop(old);
+    }
+
+    /// What reading the store may have to wait for: its device, which may be that of backing files, too.
+    pub(super) fn waits_for(&self) -> WaitsFor {
+        match self.device.load(Relaxed) {
+            0 => WaitsFor::Store,
+            device => WaitsFor::Device(device),
+        }
     }
 
     /// A connection; waits while all are in use.
@@ -70,6 +85,12 @@ impl Stores {
             self.returned.wait(&mut idle);
         }
     }
+}
+
+/// The device that a set of connections reads, or 0; may wait for it.
+fn device_of(stores: &[Store]) -> u64 {
+    let metadata = stores.first().map(|store| store.path().metadata());
+    metadata.and_then(Result::ok).map_or(0, |about| about.dev())
 }
 
 /// A connection in use; back in the set when dropped.

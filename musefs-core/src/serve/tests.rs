@@ -1,7 +1,11 @@
 use std::fs;
+use std::time::Duration;
+
+use musefs_telemetry::snapshot::Value;
 
 use super::*;
-use crate::metrics::DarkReason;
+use crate::formats::Format;
+use crate::metrics::{ByteSource, DarkReason, QueryKind, ReadPattern, ResolveCause, ServedBytes};
 use crate::testing::{Library, flip_a_byte};
 
 fn find(musefs: &Musefs, path: &str) -> Result<Attributes, Error> {
@@ -32,10 +36,19 @@ fn read_all(musefs: &Musefs, id: HandleId, step: u64) -> Result<Vec<u8>, Error> 
 }
 
 fn bytes_answered(musefs: &Musefs) -> u64 {
-    crate::metrics::ByteSource::ALL
-        .iter()
-        .map(|source| musefs.metrics.read_bytes.value(*source))
+    ByteSource::ALL
+        .into_iter()
+        .map(|source| bytes_from(musefs, source))
         .sum()
+}
+
+/// Bytes of FLAC files that were answered from `source`.
+fn bytes_from(musefs: &Musefs, source: ByteSource) -> u64 {
+    let format = Format::Flac;
+    musefs
+        .metrics
+        .read_bytes
+        .value(ServedBytes { source, format })
 }
 
 #[test]
@@ -288,13 +301,7 @@ fn art_that_somebody_put_into_the_store_is_served_from_there() {
             .any(|window| window == b"a picture of some kind")
     );
     assert_eq!(musefs.metrics.snapshot().art_chunks, 1);
-    assert_eq!(
-        musefs
-            .metrics
-            .read_bytes
-            .value(crate::metrics::ByteSource::Art),
-        22
-    );
+    assert_eq!(bytes_from(&musefs, ByteSource::Art), 22);
 }
 
 #[test]
@@ -354,7 +361,7 @@ fn a_listing_without_a_handle_loses_nothing_while_the_tree_changes() {
 
 /// A structure-only library of one file of 10 MB, open, on a device that does not read without waiting, and the reads of which
 /// have taken `took` until now.
-fn open_on_device(took: std::time::Duration) -> (Library, Musefs, HandleId, Vec<u8>) {
+fn open_on_device(took: Duration) -> (Library, Musefs, HandleId, Vec<u8>) {
     use std::os::unix::fs::MetadataExt as _;
     let mut library = Library::new();
     library.mode = Mode::StructureOnly;
@@ -373,7 +380,7 @@ fn open_on_device(took: std::time::Duration) -> (Library, Musefs, HandleId, Vec<
 }
 
 /// So slow that no read of a test changes it.
-const SLOW: std::time::Duration = std::time::Duration::from_secs(1_000_000);
+const SLOW: Duration = Duration::from_secs(1_000_000);
 
 #[test]
 fn a_sequential_reader_of_a_slow_device_costs_no_byte_more_than_it_gets_and_fewer_reads() {
@@ -409,7 +416,7 @@ fn random_reads_of_a_slow_device_cost_what_they_get_and_hold_nothing() {
 
 #[test]
 fn nothing_is_read_ahead_of_a_device_that_answers_fast() {
-    let (_library, musefs, id, bytes) = open_on_device(std::time::Duration::from_nanos(1));
+    let (_library, musefs, id, bytes) = open_on_device(Duration::from_nanos(1));
     let handle = musefs.handle(id).unwrap();
     let device = handle.resolved.device;
     let before = musefs.metrics.snapshot();
@@ -417,9 +424,7 @@ fn nothing_is_read_ahead_of_a_device_that_answers_fast() {
     while at < bytes.len() as u64 {
         // However busy the machine of the test is.
         for _ in 0..100 {
-            musefs
-                .devices
-                .note_read(device, 1, std::time::Duration::from_nanos(1));
+            musefs.devices.note_read(device, 1, Duration::from_nanos(1));
         }
         let mut buffer = ReadBuffer::default();
         musefs.read(&handle, at, 128 << 10, &mut buffer).unwrap();
@@ -428,4 +433,247 @@ fn nothing_is_read_ahead_of_a_device_that_answers_fast() {
     let after = musefs.metrics.snapshot();
     assert_eq!(after.pread_bytes - before.pread_bytes, bytes.len() as u64);
     assert_eq!((after.readahead_hits, musefs.readahead.charged()), (0, 0));
+}
+
+/// One read, however it has to be done.
+fn read_at(musefs: &Musefs, id: HandleId, offset: u64, len: u64) -> ReadBuffer {
+    let handle = musefs.handle(id).unwrap();
+    let mut buffer = ReadBuffer::default();
+    match musefs.read_cached(&handle, offset, len, &mut buffer) {
+        Attempt::Done(result) => result.unwrap(),
+        Attempt::WouldBlock => musefs.read(&handle, offset, len, &mut buffer).unwrap(),
+    }
+    buffer
+}
+
+#[test]
+fn each_read_is_counted_once_by_its_pattern_and_its_size() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, _) = library.serve();
+    let file = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let (one, other) = (
+        musefs.open(file.inode).unwrap(),
+        musefs.open(file.inode).unwrap(),
+    );
+    let patterns = || ReadPattern::ALL.map(|pattern| musefs.metrics.reads.value(pattern));
+    let expected = [
+        (one, 0, 512, [0, 1, 0]),
+        (one, 512, 4096, [1, 1, 0]),
+        // Of another handle, which has read nothing yet.
+        (other, 4608, 1000, [1, 1, 1]),
+        (one, 4608, 65_536, [2, 1, 1]),
+        (one, 90_000, 10_000_000, [2, 1, 2]),
+        (one, file.size, 100, [3, 1, 2]),
+        (one, 100, 100, [3, 2, 2]),
+    ];
+    for (id, offset, len, patterns_then) in expected {
+        read_at(&musefs, id, offset, len);
+        assert_eq!(patterns(), patterns_then, "{len} bytes from {offset}");
+    }
+    let sizes = &musefs.metrics.read_size;
+    assert_eq!(sizes.count(), 7);
+    let of_size = |bound| {
+        let buckets = sizes.buckets();
+        let found = buckets.into_iter().find(|(of, _)| *of == Some(bound));
+        found.unwrap().1
+    };
+    // 512, 0 and 100 bytes; 1000; 4096; 65,536 and what was left of 90,000 on.
+    assert_eq!(
+        [512, 1024, 4096, 16_384, 65_536].map(of_size),
+        [3, 1, 1, 1, 1]
+    );
+    assert!(file.size - 90_000 <= 16_384);
+    let snapshot = musefs.engine().snapshot();
+    let bounds = snapshot.find("musefs_read_size_bytes").unwrap();
+    let Some(Value::Histogram(distribution)) = bounds.value(0) else {
+        panic!("no histogram")
+    };
+    assert!(distribution.text_buckets().count() <= 12);
+}
+
+#[test]
+fn a_read_that_failed_is_not_counted_as_answered() {
+    let library = Library::new();
+    let path = library.add("a.flac", "One");
+    library.scan();
+    let (musefs, _) = library.serve();
+    let inode = find(&musefs, "Artist/Album/One.flac").unwrap().inode;
+    let id = musefs.open(inode).unwrap();
+    flip_a_byte(&path);
+    let handle = musefs.handle(id).unwrap();
+    let mut buffer = ReadBuffer::default();
+    musefs.read(&handle, 50_000, 4096, &mut buffer).unwrap_err();
+    assert_eq!(musefs.metrics.read_size.count(), 0);
+    assert_eq!(bytes_answered(&musefs), 0);
+    assert_eq!(musefs.metrics.cache_header_stale.value(), 1);
+    assert!(musefs.open(inode).is_err());
+    assert_eq!(
+        musefs.metrics.cache_header_stale.value(),
+        1,
+        "it was thrown away already"
+    );
+}
+
+#[test]
+fn time_without_sound_is_what_an_answer_took_longer_than_it_lasts() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.add("b.flac", "Two");
+    library.scan();
+    library.edit("UPDATE tracks SET duration_ms = 10000, bitrate_bps = 80000 WHERE id = 1");
+    library.edit("UPDATE tracks SET duration_ms = NULL, bitrate_bps = NULL WHERE id = 2");
+    let (musefs, _) = library.serve();
+    let starved = || musefs.metrics.starved.value();
+    let open = |track: i64| {
+        let tree = musefs.tree();
+        let (_, inode) = tree.tracks().find(|(id, _)| id.0 == track).unwrap();
+        musefs.open(inode).unwrap()
+    };
+    let one = open(1);
+    let handle = musefs.handle(one).unwrap();
+    // 20,000 bytes at 80 kbit/s are two seconds.
+    let sound = read_at(&musefs, one, 50_000, 20_000);
+    musefs.note_read(&handle, &sound, Duration::from_millis(1999));
+    assert_eq!(starved(), 0);
+    musefs.note_read(&handle, &sound, Duration::from_millis(2250));
+    assert_eq!(starved(), 250_000_000);
+    let header = read_at(&musefs, one, 0, 16);
+    musefs.note_read(&handle, &header, Duration::from_secs(9));
+    assert_eq!(starved(), 250_000_000, "there is no sound in it");
+    let two = open(2);
+    let unknown = musefs.handle(two).unwrap();
+    let sound = read_at(&musefs, two, 50_000, 20_000);
+    musefs.note_read(&unknown, &sound, Duration::from_secs(9));
+    assert_eq!(starved(), 250_000_000, "nobody knows how long it lasts");
+}
+
+#[test]
+fn the_sound_of_a_file_without_a_bitrate_lasts_as_its_size_and_duration_say() {
+    let library = Library::new();
+    let path = library.add("a.flac", "One");
+    library.scan();
+    library.edit("UPDATE tracks SET duration_ms = 10000, bitrate_bps = NULL");
+    let (musefs, _) = library.serve();
+    let inode = find(&musefs, "Artist/Album/One.flac").unwrap().inode;
+    let id = musefs.open(inode).unwrap();
+    let size = fs::metadata(path).unwrap().len();
+    let sound = read_at(&musefs, id, 50_000, size / 10);
+    let handle = musefs.handle(id).unwrap();
+    musefs.note_read(&handle, &sound, Duration::from_secs(3));
+    let starved_ms = musefs.metrics.starved.value() / 1_000_000;
+    assert!((1999..=2001).contains(&starved_ms), "{starved_ms} ms");
+}
+
+#[test]
+fn resolves_are_counted_by_cause() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    library.edit("UPDATE tags SET value = 'Of a size that nobody knows' WHERE key = 'title'");
+    let (musefs, mut refresher) = library.serve();
+    let causes = || {
+        ResolveCause::ALL.map(|cause| {
+            let count = musefs.metrics.resolves.value(cause);
+            assert_eq!(
+                musefs.metrics.resolve.value(cause) > 0,
+                count > 0,
+                "{cause:?}"
+            );
+            count
+        })
+    };
+    assert_eq!(causes(), [0, 0, 1]);
+    let inode = musefs.tree().tracks().next().unwrap().1;
+    musefs.open(inode).unwrap();
+    musefs.open(inode).unwrap();
+    assert_eq!(causes(), [1, 0, 1]);
+    library.edit("UPDATE tags SET value = 'Once more' WHERE key = 'title'");
+    refresher.poll(&musefs).unwrap();
+    assert_eq!(causes(), [1, 0, 2]);
+    // Open on the version of before, and from there.
+    musefs.open(inode).unwrap();
+    assert_eq!(causes(), [1, 0, 2]);
+    let new = musefs.tree().tracks().next().unwrap().1;
+    library.edit("UPDATE tags SET value = 'Not yet known' WHERE key = 'title'");
+    musefs.open(new).unwrap();
+    assert_eq!(causes(), [1, 1, 2]);
+}
+
+#[test]
+fn statements_are_counted_by_kind_and_none_is_missed() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let inode = musefs.tree().tracks().next().unwrap().1;
+    let queries = &musefs.counted.store.store_queries;
+    let all = || QueryKind::ALL.map(|kind| queries.value(kind));
+    let executed = |refresher: &crate::refresh::Refresher| {
+        musefs.stores.take().statements() + refresher.statements()
+    };
+    let (before, executed_before) = (all(), executed(&refresher));
+    musefs.open(inode).unwrap();
+    let after = all();
+    let difference: Vec<u64> = after
+        .iter()
+        .zip(before)
+        .map(|(now, then)| now - then)
+        .collect();
+    // The transaction and the row; the tags; pictures and items.
+    assert_eq!(difference, [2, 1, 2, 0, 0, 0, 0, 0, 0, 0]);
+    library.edit(
+        "INSERT INTO blobs (data) VALUES (CAST('a picture of some kind' AS BLOB));
+         INSERT INTO art (track_id, ordinal, picture_type, mime, description, width, height, depth, colors, blob_id)
+         SELECT id, 0, 3, 'image/png', '', 1, 1, 24, 0, (SELECT max(id) FROM blobs) FROM tracks",
+    );
+    refresher.poll(&musefs).unwrap().unwrap();
+    let inode = musefs.tree().tracks().next().unwrap().1;
+    let id = musefs.open(inode).unwrap();
+    read_all(&musefs, id, 1 << 20).unwrap();
+    let now = all();
+    for kind in [
+        QueryKind::Blob,
+        QueryKind::Changes,
+        QueryKind::Version,
+        QueryKind::Roots,
+        QueryKind::Write,
+    ] {
+        let index = kind as usize;
+        assert!(now[index] > after[index], "{kind:?}");
+        let took = musefs.counted.store.store_query.value(kind);
+        assert!(took > 0, "{kind:?}");
+    }
+    let counted = now.iter().sum::<u64>() - before.iter().sum::<u64>();
+    assert_eq!(counted, executed(&refresher) - executed_before);
+    read_all(&musefs, id, 4096).unwrap();
+    let blobs = all()[QueryKind::Blob as usize] - now[QueryKind::Blob as usize];
+    assert_eq!(all().iter().sum::<u64>() - now.iter().sum::<u64>(), blobs);
+}
+
+#[test]
+fn a_file_that_could_not_be_taken_apart_is_counted_until_something_worse_is_known_of_it() {
+    let library = Library::new();
+    library.add("a.flac", "One");
+    let broken = library.music().join("broken.flac");
+    fs::write(&broken, "no such thing").unwrap();
+    library.scan();
+    let (musefs, mut refresher) = library.serve();
+    let dark = || DarkReason::ALL.map(|reason| musefs.metrics.tracks_dark.value(reason));
+    assert_eq!(dark(), [0, 0, 0, 1]);
+    let tree = musefs.tree();
+    let (_, inode) = tree
+        .tracks()
+        .find(|(track, _)| refresher.holdings().unparsable().contains(track))
+        .unwrap();
+    let id = musefs.open(inode).unwrap();
+    assert_eq!(read_all(&musefs, id, 4096).unwrap(), b"no such thing");
+    assert_eq!(dark(), [0, 0, 0, 1], "it is served as it is");
+    fs::remove_file(&broken).unwrap();
+    musefs.open(inode).unwrap_err();
+    assert_eq!(dark(), [1, 0, 0, 0]);
+    library.scan();
+    refresher.poll(&musefs).unwrap().unwrap();
+    assert_eq!(dark(), [0; 4]);
 }

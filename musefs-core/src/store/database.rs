@@ -1,13 +1,16 @@
 //! One connection whose statements are counted, and the transactions that musefs itself writes in.
 //!
-//! The other files of the store speak SQL through this one only, so the count misses nothing.
+//! The other files of the store speak SQL through this one only, so the count misses nothing. Where somebody counts by what
+//! is asked for ([`Database::metrics`]), each question reads the clock twice; else nobody reads it.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rusqlite::{CachedStatement, Connection, Params, Row, Transaction, TransactionBehavior};
 
 use super::StoreError;
+use crate::metrics::{QueryKind, StoreMetrics, nanoseconds};
 
 /// Prepared statements kept per connection; more than there are different statements.
 const STATEMENTS_CACHED_MAX: usize = 64;
@@ -17,6 +20,24 @@ pub(super) struct Database {
     connection: Connection,
     path: PathBuf,
     statements: Cell<u64>,
+    /// Who else counts the statements.
+    pub(super) metrics: Option<StoreMetrics>,
+}
+
+/// Something that the store is asked for, with one statement or several. The time until it is dropped is what it took.
+pub(super) struct Query<'a> {
+    database: &'a Database,
+    kind: QueryKind,
+    started: Option<Instant>,
+}
+
+impl Drop for Query<'_> {
+    fn drop(&mut self) {
+        if let (Some(metrics), Some(started)) = (&self.database.metrics, self.started) {
+            let took = nanoseconds(started.elapsed());
+            metrics.store_query.add(self.kind, took);
+        }
+    }
 }
 
 impl Database {
@@ -26,6 +47,7 @@ impl Database {
             connection,
             path,
             statements: Cell::new(0),
+            metrics: None,
         }
     }
 
@@ -58,17 +80,19 @@ impl Database {
         }
     }
 
-    /// A statement about to be run once, from the cache where it was run before.
-    pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
-        self.count();
-        self.connection
-            .prepare_cached(sql)
-            .map_err(|source| self.error(source))
+    /// Begins to ask for something.
+    pub(super) fn query(&self, kind: QueryKind) -> Query<'_> {
+        Query {
+            database: self,
+            kind,
+            started: self.metrics.as_ref().map(|_| Instant::now()),
+        }
     }
 
     /// Runs a statement that changes rows; returns how many.
     pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
-        self.statement(sql)?
+        self.query(QueryKind::Write)
+            .statement(sql)?
             .execute(params)
             .map_err(|source| self.error(source))
     }
@@ -79,12 +103,13 @@ impl Database {
         sql: &str,
         rows: impl IntoIterator<Item = P>,
     ) -> Result<(), StoreError> {
+        let query = self.query(QueryKind::Write);
         let mut statement = self
             .connection
             .prepare_cached(sql)
             .map_err(|source| self.error(source))?;
         for row in rows {
-            self.count();
+            query.count();
             statement
                 .execute(row)
                 .map_err(|source| self.error(source))?;
@@ -99,14 +124,7 @@ impl Database {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        let mut statement = self.statement(sql)?;
-        let mut rows = statement
-            .query(params)
-            .map_err(|source| self.error(source))?;
-        let row = rows.next().map_err(|source| self.error(source))?;
-        row.map(read)
-            .transpose()
-            .map_err(|source| self.error(source))
+        self.query(QueryKind::Other).row(sql, params, read)
     }
 
     /// All rows of a query.
@@ -116,29 +134,27 @@ impl Database {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        self.statement(sql)?
-            .query_map(params, read)
-            .and_then(Iterator::collect)
-            .map_err(|source| self.error(source))
+        self.query(QueryKind::Other).rows(sql, params, read)
     }
 
     /// Begins a read of several statements that all see the same state.
     pub(super) fn begin_read(&self) -> Result<Transaction<'_>, StoreError> {
-        self.count();
-        Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)
-            .map_err(|source| self.error(source))
+        self.query(QueryKind::Other).begin_read()
     }
 
     /// Begins a write of our own: the triggers stand aside until [`OwnWrite::commit`].
     ///
     /// The caller holds the store exclusively, so there is no transaction open on this connection.
     pub(super) fn begin_own(&self) -> Result<OwnWrite<'_>, StoreError> {
-        self.count();
+        let query = self.query(QueryKind::Write);
+        query.count();
         let transaction =
             Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
                 .map_err(|source| self.error(source))?;
+        drop(query);
         self.execute("UPDATE writer SET own = 1", [])?;
         let sequence = self
+            .query(QueryKind::Write)
             .row("SELECT value FROM sequence", [], |row| row.get(0))?
             .ok_or_else(|| self.corrupt("the table `sequence` has no row"))?;
         Ok(OwnWrite {
@@ -147,6 +163,59 @@ impl Database {
             taken: sequence,
             sequence,
         })
+    }
+}
+
+impl<'a> Query<'a> {
+    /// One more statement of it is about to run.
+    pub(super) fn count(&self) {
+        self.database.count();
+        if let Some(metrics) = &self.database.metrics {
+            metrics.store_queries.increment(self.kind);
+        }
+    }
+
+    /// A statement about to be run once, from the cache where it was run before.
+    pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
+        self.count();
+        self.database
+            .connection
+            .prepare_cached(sql)
+            .map_err(|source| self.database.error(source))
+    }
+
+    /// As [`Database::row`].
+    pub(super) fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let error = |source| self.database.error(source);
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement.query(params).map_err(error)?;
+        let row = rows.next().map_err(error)?;
+        row.map(read).transpose().map_err(error)
+    }
+
+    /// As [`Database::rows`].
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.statement(sql)?
+            .query_map(params, read)
+            .and_then(Iterator::collect)
+            .map_err(|source| self.database.error(source))
+    }
+
+    /// As [`Database::begin_read`].
+    pub(super) fn begin_read(&self) -> Result<Transaction<'a>, StoreError> {
+        self.count();
+        Transaction::new_unchecked(&self.database.connection, TransactionBehavior::Deferred)
+            .map_err(|source| self.database.error(source))
     }
 }
 
@@ -171,7 +240,8 @@ impl OwnWrite<'_> {
                 .execute("UPDATE sequence SET value = ?1", [self.taken])?;
         }
         self.database.execute("UPDATE writer SET own = 0", [])?;
-        self.database.count();
+        let query = self.database.query(QueryKind::Write);
+        query.count();
         self.transaction
             .commit()
             .map_err(|source| self.database.error(source))

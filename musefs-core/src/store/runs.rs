@@ -11,6 +11,7 @@ use super::rows::{Root, Stamp, TrackFailure};
 use super::tracks::{complaints, decoded, is_current, text};
 use super::{RootId, Store, StoreError, TrackId};
 use crate::formats::{Format, PROBE_VERSION, Structure};
+use crate::metrics::QueryKind;
 
 /// Records of scans that are kept; older ones go when a new scan begins.
 const SCAN_RUNS_KEPT_MAX: i64 = 1000;
@@ -90,13 +91,16 @@ pub struct Counts {
 impl Store {
     /// All roots, in the order they were added.
     pub fn roots(&self) -> Result<Vec<Root>, StoreError> {
-        self.database
-            .rows("SELECT id, path FROM roots ORDER BY id", [], |row| {
+        self.database.query(QueryKind::Roots).rows(
+            "SELECT id, path FROM roots ORDER BY id",
+            [],
+            |row| {
                 Ok(Root {
                     id: RootId(row.get(0)?),
                     path: PathBuf::from(OsString::from_vec(row.get(1)?)),
                 })
-            })
+            },
+        )
     }
 
     /// The root of that path, added if it is new.
@@ -214,12 +218,23 @@ impl Store {
 
     /// The record of the scan that began last.
     pub fn last_scan(&self) -> Result<Option<ScanRun>, StoreError> {
+        self.last_run("")
+    }
+
+    /// The record of the scan that began last of those that came to their end.
+    pub fn last_finished_scan(&self) -> Result<Option<ScanRun>, StoreError> {
+        self.last_run("WHERE finished_ns IS NOT NULL")
+    }
+
+    fn last_run(&self, condition: &str) -> Result<Option<ScanRun>, StoreError> {
         let _one_state = self.database.begin_read()?;
         let unsigned =
             |row: &rusqlite::Row<'_>, column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         let run = self.database.row(
-            "SELECT id, started_ns, finished_ns, targets, files_seen, added, updated, unchanged, missing, failed, bytes_read \
-             FROM scan_runs ORDER BY id DESC LIMIT 1",
+            &format!(
+                "SELECT id, started_ns, finished_ns, targets, files_seen, added, updated, unchanged, missing, failed, \
+                 bytes_read FROM scan_runs {condition} ORDER BY id DESC LIMIT 1"
+            ),
             [],
             |row| {
                 let targets: Vec<u8> = row.get(3)?;

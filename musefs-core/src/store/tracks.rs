@@ -15,6 +15,7 @@ use crate::formats::{
 };
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
+use crate::metrics::QueryKind;
 
 /// The columns of a [`TrackRow`], in the order that `read_track` takes them.
 macro_rules! track_columns {
@@ -39,6 +40,7 @@ impl Store {
         f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
         self.pass(
+            QueryKind::Tracks,
             concat!("SELECT ", track_columns!(), " FROM tracks ORDER BY id"),
             "",
             None,
@@ -56,6 +58,7 @@ impl Store {
     ) -> Result<Pass, StoreError> {
         let ids: Vec<String> = tracks.iter().map(|track| track.0.to_string()).collect();
         self.pass(
+            QueryKind::Tracks,
             concat!(
                 "SELECT ",
                 track_columns!(),
@@ -77,6 +80,7 @@ impl Store {
         f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
         self.pass(
+            QueryKind::Changes,
             concat!(
                 "SELECT ",
                 track_columns!(),
@@ -91,7 +95,7 @@ impl Store {
 
     /// The tracks that were deleted after the number `after` was handed out, in the order of their deletion.
     pub fn removed_tracks(&self, after: i64) -> Result<Vec<TrackId>, StoreError> {
-        self.database.rows(
+        self.database.query(QueryKind::Changes).rows(
             "SELECT track_id FROM tombstones WHERE change_seq > ?1 ORDER BY change_seq",
             [after],
             |row| row.get(0).map(TrackId),
@@ -100,9 +104,10 @@ impl Store {
 
     /// Where somebody who has read all of the store is, to go on from there later.
     pub fn mark(&self) -> Result<Mark, StoreError> {
-        let _one_state = self.database.begin_read()?;
-        let sequence = self.sequence()?;
-        let holder = self.database.row(
+        let query = self.database.query(QueryKind::Version);
+        let _one_state = query.begin_read()?;
+        let sequence = self.highest_number(&query)?;
+        let holder = query.row(
             "SELECT id, content_seq, backing_mtime_ns, edited_ns FROM tracks WHERE change_seq = ?1",
             [sequence],
             read_holder,
@@ -113,19 +118,19 @@ impl Store {
     /// Whether this store is a later state of the one that `mark` was made in: an older copy that was put in its place, and
     /// edited since, is not.
     pub fn follows(&self, mark: &Mark) -> Result<bool, StoreError> {
-        let _one_state = self.database.begin_read()?;
+        let query = self.database.query(QueryKind::Version);
+        let _one_state = query.begin_read()?;
         let id: Option<String> =
-            self.database
-                .row("SELECT value FROM meta WHERE key = 'store_id'", [], |row| {
-                    row.get(0)
-                })?;
-        if id.as_deref() != Some(self.id()) || self.sequence()? < mark.sequence {
+            query.row("SELECT value FROM meta WHERE key = 'store_id'", [], |row| {
+                row.get(0)
+            })?;
+        if id.as_deref() != Some(self.id()) || self.highest_number(&query)? < mark.sequence {
             return Ok(false);
         }
         let Some(holder) = mark.holder else {
             return Ok(true);
         };
-        let found = self.database.row(
+        let found = query.row(
             "SELECT id, content_seq, backing_mtime_ns, edited_ns, change_seq FROM tracks WHERE id = ?1",
             [holder.track.0],
             |row| Ok((read_holder(row)?, row.get::<_, i64>(4)?)),
@@ -135,7 +140,7 @@ impl Store {
                 change_seq > mark.sequence || (change_seq == mark.sequence && found == holder)
             );
         }
-        let tombstone = self.database.row(
+        let tombstone = query.row(
             "SELECT change_seq FROM tombstones WHERE track_id = ?1",
             [holder.track.0],
             |row| row.get::<_, i64>(0),
@@ -147,8 +152,9 @@ impl Store {
     /// program cannot read, or that another version's probe made, is [`Structure::AsIs`]: it is never guessed at.
     pub fn track(&self, id: TrackId) -> Result<Option<TrackDetail>, StoreError> {
         let database = &self.database;
-        let _one_state = database.begin_read()?;
-        let found = database.row(
+        let query = database.query(QueryKind::Track);
+        let _one_state = query.begin_read()?;
+        let found = query.row(
             concat!(
                 "SELECT ",
                 track_columns!(),
@@ -161,6 +167,7 @@ impl Store {
                 Ok((track, structure))
             },
         )?;
+        drop(query);
         let Some(((row, complaints), structure)) = found else {
             return Ok(None);
         };
@@ -185,7 +192,8 @@ impl Store {
     /// Reads bytes of a blob from `offset` into `buffer`; returns how many, fewer than asked only at the blob's end.
     pub fn blob(&self, blob: BlobId, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
         let error = |source| self.database.error(source);
-        self.database.count();
+        let query = self.database.query(QueryKind::Blob);
+        query.count();
         let open = self
             .database
             .connection()
@@ -213,6 +221,7 @@ impl Store {
     /// One pass over two statements, the tracks and their tags, both in the order of the track's id.
     fn pass(
         &self,
+        kind: QueryKind,
         tracks_sql: &str,
         tags_condition: &str,
         condition: Option<Value>,
@@ -221,12 +230,13 @@ impl Store {
     ) -> Result<Pass, StoreError> {
         let database = &self.database;
         let error = |source| database.error(source);
-        let _one_state = database.begin_read()?;
-        let mut tracks = database.statement(tracks_sql)?;
+        let query = database.query(kind);
+        let _one_state = query.begin_read()?;
+        let mut tracks = query.statement(tracks_sql)?;
         let mut tracks = tracks.query(params_from_iter(&condition)).map_err(error)?;
 
         let marks = vec!["?"; keys.len()].join(", ");
-        let mut tags = database.statement(&format!(
+        let mut tags = query.statement(&format!(
             "SELECT track_id, key, value FROM tags WHERE {tags_condition}key IN ({marks}) ORDER BY track_id, key, ordinal"
         ))?;
         let values = condition
@@ -399,7 +409,7 @@ fn number<T: TryFrom<i64>>(
 }
 
 pub(super) fn tags_of(database: &Database, track: TrackId) -> Result<Vec<Tag>, StoreError> {
-    database.rows(
+    database.query(QueryKind::Tags).rows(
         "SELECT key, value FROM tags WHERE track_id = ?1 ORDER BY key, ordinal",
         [track.0],
         |row| {
@@ -412,7 +422,7 @@ pub(super) fn tags_of(database: &Database, track: TrackId) -> Result<Vec<Tag>, S
 }
 
 pub(super) fn art_of(database: &Database, track: TrackId) -> Result<Vec<Art>, StoreError> {
-    database.rows(
+    database.query(QueryKind::Parts).rows(
         "SELECT backing_offset, backing_len, blob_id, length(blobs.data), picture_type, mime, description, width, height, \
          depth, colors FROM art LEFT JOIN blobs ON blobs.id = blob_id WHERE track_id = ?1 ORDER BY ordinal, art.id",
         [track.0],
@@ -432,7 +442,7 @@ pub(super) fn art_of(database: &Database, track: TrackId) -> Result<Vec<Art>, St
 }
 
 pub(super) fn items_of(database: &Database, track: TrackId) -> Result<Vec<OpaqueItem>, StoreError> {
-    database.rows(
+    database.query(QueryKind::Parts).rows(
         "SELECT backing_offset, backing_len, blob_id, length(blobs.data), native, flags FROM items \
          LEFT JOIN blobs ON blobs.id = blob_id WHERE track_id = ?1 ORDER BY ordinal, items.id",
         [track.0],

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
-use musefs_core::metrics::Metrics;
-use musefs_core::refresh::{Refresher, Watch, open_connections};
+use musefs_core::metrics::CoreMetrics;
+use musefs_core::refresh::{BuildReport, Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
-use musefs_telemetry::{Engine, MetricSet as _};
+use musefs_telemetry::{Engine, Family};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -26,11 +26,13 @@ use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
 use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
+use crate::health::Health;
 use crate::invalidate::{Invalidator, Telling};
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, Transport};
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
-use crate::space::FreeSpace;
+use crate::roots::Roots;
+use crate::textfile::{self, Keeper, Textfile};
 use crate::tuning::Tuning;
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
@@ -54,21 +56,22 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
-    let mut refresher = Refresher::open(&args.db, tree_config)?;
-    let roots = refresher.roots()?;
-    mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
-    permitted::check(args)?;
+    let textfile = options::textfile(args, &mountpoint)?;
     let Declared {
         engine,
         metrics,
         edge,
         gauges,
     } = Declared::new()?;
+    let mut refresher = Refresher::open(&args.db, tree_config, &metrics)?;
+    let roots = refresher.roots()?;
+    mountpoint::check_apart(&mountpoint, &args.db, roots.iter().map(PathBuf::as_path))?;
+    permitted::check(args)?;
     let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
 
     let (workers, event_loops) = thread_counts(args);
-    let connections = open_connections(&args.db, STORE_CONNECTIONS)?;
+    let connections = open_connections(&args.db, STORE_CONNECTIONS, &metrics)?;
     let musefs = Arc::new(Musefs::new(
         options::serve_config(args, STORE_CONNECTIONS),
         engine.clone(),
@@ -76,29 +79,27 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         connections,
         published,
     ));
-    let dispatch_config = DispatchConfig {
-        workers,
-        queue_len_max: args.reads_inflight_max as usize,
-        backing_timeout: args.backing_timeout,
-    };
-    let dispatch = Dispatch::start(dispatch_config, edge.clone())?;
-    sweep_at_intervals(&dispatch);
+    let dispatch = start_dispatch(args, workers, edge.clone())?;
+    let health = Arc::new(Health {
+        musefs: Arc::clone(&musefs),
+        dispatch: Arc::clone(&dispatch),
+        roots: Roots::watch(Arc::clone(&musefs))?,
+        refreshing: Arc::default(),
+    });
     let passthrough = options::passthrough(args, &edge);
     let metrics_files = Arc::new(MetricsFiles::new(
         presentation,
         gauges,
-        Arc::clone(&musefs),
-        Arc::clone(&dispatch),
+        Arc::clone(&health),
         Arc::clone(&passthrough),
     ));
-    let space = FreeSpace::watch(roots)?;
     let telling = Arc::new(Telling::default());
     let adapter = Adapter {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
         metrics_files: Arc::clone(&metrics_files),
         appearance,
-        space: Arc::clone(&space),
+        roots: Arc::clone(&health.roots),
         telling: Arc::clone(&telling),
         passthrough,
     };
@@ -108,7 +109,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let session = Session::new(adapter, &mountpoint, &session_config(args, event_loops))
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
-    metrics_files.tell_tuning(tune(device, args.kernel_readahead_kib));
+    tune(device, args.kernel_readahead_kib, &metrics_files);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     telling.by(session.notifier());
     let invalidator = Arc::new(Invalidator::start(
@@ -118,28 +119,28 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     )?);
     let interval = Duration::from_millis(args.poll_interval_ms);
     let _watch = watch_store(&args.db, &musefs);
-    refresh_at_intervals(refresher, &musefs, interval, Arc::clone(&invalidator))?;
+    let told = Arc::clone(&invalidator);
+    health
+        .refreshing
+        .start(refresher, &musefs, interval, told)?;
     let served = Served {
         musefs: Arc::clone(&musefs),
         invalidator,
+        metrics: Arc::clone(&metrics_files),
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
+    let keeper = keep(textfile, args.metrics_textfile_interval, metrics_files)?;
     watch_session(session, events)?;
-    say(
-        io::stdout(),
-        format_args!(
-            "{} has {}; Ctrl-C unmounts",
-            mountpoint.display(),
-            report::told(&built)
-        ),
-    );
+    say_ready(&mountpoint, &built);
 
     let served = wait_for_end(&ended, &mountpoint, device);
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
+        // First, while there is a lane to render what it writes.
+        keeper.is_none_or(|keeper| keeper.stop(deadline)),
         musefs.turns().ask_and_wait(deadline),
-        space.stop(deadline),
+        health.roots.stop(deadline),
         dispatch.stop(deadline),
     ];
     if stopped.contains(&false) {
@@ -155,7 +156,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
 /// What the mount counts, all of it: the catalogue does not change after this.
 struct Declared {
     engine: Engine,
-    metrics: Metrics,
+    metrics: CoreMetrics,
     edge: EdgeMetrics,
     gauges: Gauges,
 }
@@ -164,12 +165,20 @@ impl Declared {
     fn new() -> anyhow::Result<Self> {
         let engine = Engine::new();
         Ok(Self {
-            metrics: Metrics::declare(&engine).context("a metric of the core")?,
+            metrics: CoreMetrics::declare(&engine).context("a metric of the core")?,
             edge: EdgeMetrics::declare(&engine).context("a metric of the edge")?,
             gauges: Gauges::declare(&engine).context("a gauge of the mount")?,
             engine,
         })
     }
+}
+
+/// What a mount measures, in the order of declaration.
+///
+/// # Errors
+/// When two families have one name.
+pub(super) fn catalogue() -> anyhow::Result<Vec<&'static Family>> {
+    Ok(Declared::new()?.engine.families())
 }
 
 /// Workers and event loops.
@@ -183,31 +192,31 @@ fn thread_counts(args: &MountArgs) -> (usize, usize) {
     )
 }
 
-fn refresh_at_intervals(
-    refresher: Refresher,
-    musefs: &Arc<Musefs>,
-    interval: Duration,
-    invalidator: Arc<Invalidator>,
-) -> io::Result<()> {
-    let musefs = Arc::clone(musefs);
-    std::thread::Builder::new()
-        .name("musefs-refresh".into())
-        .spawn(move || {
-            let turns = Arc::clone(musefs.turns());
-            refresher.run(&musefs, interval, &turns, |changes| {
-                invalidator.tell(changes);
-            });
-        })?;
-    Ok(())
+fn start_dispatch(
+    args: &MountArgs,
+    workers: usize,
+    edge: EdgeMetrics,
+) -> io::Result<Arc<Dispatch>> {
+    let config = DispatchConfig {
+        workers,
+        queue_len_max: args.reads_inflight_max as usize,
+        backing_timeout: args.backing_timeout,
+    };
+    let dispatch = Dispatch::start(config, edge)?;
+    sweep_at_intervals(&dispatch);
+    Ok(dispatch)
 }
 
-/// Tells the kernel what makes the mount faster, and the log what came of it.
-fn tune(device: Option<u64>, readahead_kib: u32) -> Tuning {
+/// Tells the kernel what makes the mount on `device` faster, and log and metrics what came of it.
+fn tune(device: Option<u64>, readahead_kib: u32, metrics_files: &MetricsFiles) {
     let tuning = Tuning::apply(device, readahead_kib);
     for (name, outcome) in tuning.outcomes() {
         tracing::info!("the kernel's {name} = {outcome}");
     }
-    tuning
+    metrics_files.tell_tuning(tuning);
+    if let Some(device) = device {
+        metrics_files.mounted_as(device);
+    }
 }
 
 /// Edits are found by polling where the store cannot be watched.
@@ -217,6 +226,17 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
             tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
         })
         .ok()
+}
+
+/// Keeps `file`, if there is to be one, equal to the mount's metrics.
+fn keep(
+    file: Option<Textfile>,
+    interval: Duration,
+    metrics: Arc<MetricsFiles>,
+) -> io::Result<Option<Keeper>> {
+    let text = move || metrics.give(textfile::SOURCE, Transport::Textfile);
+    file.map(|file| Keeper::start(file, interval, text))
+        .transpose()
 }
 
 /// A mount without a control socket serves all the same.
@@ -300,6 +320,17 @@ fn watch_session(session: Session<Adapter>, events: Sender<Event>) -> io::Result
     Ok(())
 }
 
+fn say_ready(mountpoint: &Path, built: &BuildReport) {
+    say(
+        io::stdout(),
+        format_args!(
+            "{} has {}; Ctrl-C unmounts",
+            mountpoint.display(),
+            report::told(built)
+        ),
+    );
+}
+
 /// Tells the user. A pipe or terminal that is gone is no reason to end, and least of all to leave a mount behind.
 fn say(mut to: impl io::Write, what: std::fmt::Arguments<'_>) {
     writeln!(to, "musefs: {what}")
@@ -349,10 +380,9 @@ fn wait_for_end(
             }
         }
         return match events.recv_timeout(STOP_DEADLINE) {
-            Ok(Event::SessionEnded(_)) => Ok(EXIT_DONE),
             Ok(Event::Signal) => std::process::exit(EXIT_INTERRUPTED.into()),
             // Detached, but still open somewhere: the kernel ends that when the process does.
-            Err(_) => std::process::exit(EXIT_DONE.into()),
+            Ok(Event::SessionEnded(_)) | Err(_) => Ok(EXIT_DONE),
         };
     }
 }

@@ -17,6 +17,8 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::{About, Answer, Request, SPEAK_TIMEOUT, StoreIdentity, deadline, hear, say};
 use crate::invalidate::Invalidator;
+use crate::metrics::Transport;
+use crate::metrics_files::MetricsFiles;
 
 /// Connections that are answered at once; more of them are closed unheard.
 const CONNECTIONS_MAX: usize = 16;
@@ -31,6 +33,8 @@ pub struct Served {
     pub musefs: Arc<Musefs>,
     /// What tells the kernel of changes.
     pub invalidator: Arc<Invalidator>,
+    /// What it measures.
+    pub metrics: Arc<MetricsFiles>,
     /// What to say when asked.
     pub about: About,
 }
@@ -179,6 +183,17 @@ fn answer(request: Request, served: &Served) -> Answer {
             }
         }
         Request::About => Answer::About(served.about.clone()),
+        Request::Metrics { name } => match served.metrics.give(&name, Transport::Control) {
+            Some(text) => Answer::Metrics {
+                text: String::from_utf8_lossy(&text).into_owned(),
+            },
+            None => Answer::Failed {
+                why: format!(
+                    "the mount at {} has no `{name}` now",
+                    served.about.mountpoint.display()
+                ),
+            },
+        },
         Request::Tracks { inodes } => {
             let tree = musefs.tree();
             let track = |inode| match tree.node(tree.find(Inode(inode))?).kind {

@@ -1,8 +1,9 @@
 //! Threads for what may wait. The queue has a bound; past it jobs are parked in the same order, up to a second bound, and
 //! past that refused. A thread that stays stuck is replaced, up to a bound, and ends when it comes back.
 //!
-//! Jobs about one subject (a file) get at most half of the threads, so that a file that hangs never has them all: further
-//! jobs about it are set aside, in their order, until one of its own is done.
+//! Jobs that may wait for one thing (a device, the store) get at most half of the threads, so that one that hangs never has
+//! them all; jobs about one file get at most half of those. Further jobs are set aside, in their order, until one of their own
+//! is done. A job waits for one thing; what has to wait for another one afterwards goes on as another job.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -10,14 +11,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use musefs_core::serve::WaitsFor;
 use parking_lot::{Condvar, Mutex};
 
-/// Something to do, once. Says whether another thread has been started in place of the one that did it.
-pub type Job = Box<dyn FnOnce() -> bool + Send>;
+/// Something to do, once.
+pub type Job = Box<dyn FnOnce() -> After + Send>;
 
-/// What a job is about: jobs about one subject are likely to wait for the same thing.
+/// What comes after a job.
+pub enum After {
+    /// Whatever is next.
+    Done,
+    /// Nothing: another thread has been started in place of the one that did it.
+    Replaced,
+    /// Another job, which came as early as the first.
+    Next(Subject, Job),
+}
+
+/// What a job is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subject(pub u64);
+pub struct Subject {
+    /// What it may have to wait for.
+    pub waits_for: WaitsFor,
+    /// The inode of the file it is about.
+    pub file: u64,
+}
 
 /// What became of a job that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,19 +59,18 @@ pub struct Pool {
     ended: Condvar,
     queue_len_max: usize,
     parked_max: usize,
-    /// Threads that jobs about one subject get.
-    threads_per_subject: usize,
     workers: AtomicU64,
     active: AtomicU64,
     waiting: AtomicU64,
 }
 
-#[derive(Default)]
 struct State {
     /// Jobs that any idle thread may take.
     jobs: VecDeque<(Subject, Job)>,
-    /// Subjects that threads are at work on.
-    busy: HashMap<Subject, Busy>,
+    /// Things that threads may be waiting for.
+    things: Shares<WaitsFor>,
+    /// Files that threads are at work on.
+    files: Shares<Subject>,
     /// All jobs that no thread has taken. The first `queue_len_max` to come are queued, the rest parked.
     waiting: usize,
     threads: usize,
@@ -63,39 +79,103 @@ struct State {
     stopping: bool,
 }
 
-/// What goes on about one subject.
+/// Who has how many threads, where each may have the same number.
+struct Shares<K> {
+    threads_max: usize,
+    busy: HashMap<K, Share>,
+}
+
 #[derive(Default)]
-struct Busy {
+struct Share {
     threads: usize,
-    set_aside: VecDeque<Job>,
+    set_aside: VecDeque<(Subject, Job)>,
+}
+
+impl<K: Copy + Eq + std::hash::Hash> Shares<K> {
+    fn new(threads_max: usize) -> Self {
+        Self {
+            threads_max: threads_max.max(1),
+            busy: HashMap::new(),
+        }
+    }
+
+    /// The share of `key`, if it has all the threads that it gets.
+    fn full(&mut self, key: K) -> Option<&mut Share> {
+        let share = self.busy.get_mut(&key)?;
+        (share.threads >= self.threads_max).then_some(share)
+    }
+
+    fn add_thread(&mut self, key: K) {
+        self.busy.entry(key).or_default().threads += 1;
+    }
+
+    /// Gives a thread of `key` back; the job that was set aside first.
+    fn give_back(&mut self, key: K) -> Option<(Subject, Job)> {
+        let share = self
+            .busy
+            .get_mut(&key)
+            .expect("who has a thread has a share");
+        share.threads -= 1;
+        let next = share.set_aside.pop_front();
+        if share.threads == 0 && share.set_aside.is_empty() {
+            self.busy.remove(&key);
+        }
+        next
+    }
+
+    /// All that was set aside.
+    fn drain(&mut self) -> impl Iterator<Item = (Subject, Job)> {
+        self.busy
+            .values_mut()
+            .flat_map(|share| share.set_aside.drain(..))
+    }
 }
 
 impl State {
-    /// The next job whose subject has a thread left for it.
-    fn take(&mut self, threads_per_subject: usize) -> Option<(Subject, Job)> {
+    fn new(workers: usize) -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            things: Shares::new(workers / 2),
+            files: Shares::new(workers / 4),
+            waiting: 0,
+            threads: 0,
+            replacements: 0,
+            stopping: false,
+        }
+    }
+
+    /// The next job that has a thread left for it.
+    fn take(&mut self) -> Option<(Subject, Job)> {
         loop {
             let (subject, job) = self.jobs.pop_front()?;
-            let busy = self.busy.entry(subject).or_default();
-            if busy.threads < threads_per_subject {
-                busy.threads += 1;
+            if let Some(thing) = self.things.full(subject.waits_for) {
+                thing.set_aside.push_back((subject, job));
+            } else if let Some(file) = self.files.full(subject) {
+                file.set_aside.push_back((subject, job));
+                // The thread that it was offered is for the next that waits for the same thing.
+                let thing = self.things.busy.get_mut(&subject.waits_for);
+                let next = thing.and_then(|thing| thing.set_aside.pop_front());
+                self.put_first(next);
+            } else {
+                self.things.add_thread(subject.waits_for);
+                self.files.add_thread(subject);
                 self.waiting -= 1;
                 return Some((subject, job));
             }
-            busy.set_aside.push_back(job);
         }
     }
 
     /// Gives a thread of `subject` back. What was set aside first is next, since it came before all that still waits.
     fn give_back(&mut self, subject: Subject) {
-        let busy = self
-            .busy
-            .get_mut(&subject)
-            .expect("a subject is known while a thread is at work on it");
-        busy.threads -= 1;
-        if let Some(job) = busy.set_aside.pop_front() {
-            self.jobs.push_front((subject, job));
-        } else if busy.threads == 0 {
-            self.busy.remove(&subject);
+        let of_file = self.files.give_back(subject);
+        self.put_first(of_file);
+        let of_thing = self.things.give_back(subject.waits_for);
+        self.put_first(of_thing);
+    }
+
+    fn put_first(&mut self, job: Option<(Subject, Job)>) {
+        if let Some(job) = job {
+            self.jobs.push_front(job);
         }
     }
 }
@@ -116,12 +196,11 @@ impl Pool {
     /// When a thread cannot be started.
     pub fn start(workers: usize, queue_len_max: usize, parked_max: usize) -> io::Result<Arc<Self>> {
         let pool = Arc::new(Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(workers)),
             changed: Condvar::new(),
             ended: Condvar::new(),
             queue_len_max,
             parked_max,
-            threads_per_subject: (workers / 2).max(1),
             workers: AtomicU64::new(0),
             active: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
@@ -174,22 +253,38 @@ impl Pool {
                     if state.stopping {
                         return self.end_thread(&mut state);
                     }
-                    if let Some(taken) = state.take(self.threads_per_subject) {
+                    if let Some(taken) = state.take() {
                         self.waiting.store(state.waiting as u64, Relaxed);
                         self.active.fetch_add(1, Relaxed);
+                        if !state.jobs.is_empty() {
+                            self.changed.notify_one();
+                        }
                         break taken;
                     }
                     self.changed.wait(&mut state);
                 }
             };
-            let replaced = job();
+            let after = job();
             self.active.fetch_sub(1, Relaxed);
             let mut state = self.state.lock();
-            if replaced {
-                state.replacements -= 1;
-                return self.end_thread(&mut state);
+            match after {
+                After::Done => state.give_back(subject),
+                After::Replaced => {
+                    state.replacements -= 1;
+                    return self.end_thread(&mut state);
+                }
+                After::Next(next, job) => {
+                    state.give_back(subject);
+                    if state.stopping {
+                        drop(state);
+                        drop(job);
+                    } else {
+                        state.jobs.push_front((next, job));
+                        state.waiting += 1;
+                        self.waiting.store(state.waiting as u64, Relaxed);
+                    }
+                }
             }
-            state.give_back(subject);
         }
     }
 
@@ -249,9 +344,8 @@ impl Pool {
         let mut state = self.state.lock();
         state.stopping = true;
         let mut dropped: Vec<Job> = state.jobs.drain(..).map(|(_, job)| job).collect();
-        for busy in state.busy.values_mut() {
-            dropped.extend(busy.set_aside.drain(..));
-        }
+        dropped.extend(state.things.drain().map(|(_, job)| job));
+        dropped.extend(state.files.drain().map(|(_, job)| job));
         state.waiting = 0;
         self.waiting.store(0, Relaxed);
         self.changed.notify_all();

@@ -1,11 +1,21 @@
 use std::sync::mpsc;
 
+use musefs_core::serve::WaitsFor;
 use musefs_telemetry::Engine;
 
 use super::*;
 
-const ONE: Subject = Subject(1);
-const OTHER: Subject = Subject(2);
+/// Two files of one device, and a file of another.
+const ONE: Subject = subject(1, 1);
+const SECOND: Subject = subject(1, 2);
+const OTHER: Subject = subject(2, 3);
+
+const fn subject(device: u64, file: u64) -> Subject {
+    Subject {
+        waits_for: WaitsFor::Device(device),
+        file,
+    }
+}
 
 /// A reply that tells a channel what it was given.
 struct Told(mpsc::Sender<Result<u32, i32>>);
@@ -46,17 +56,26 @@ fn inflight(engine: &Engine) -> u64 {
         .unwrap()
 }
 
-/// Occupies a pool thread until the sender is dropped.
+/// Occupies a pool thread with `ONE` until the sender is dropped.
 fn stick(dispatch: &Arc<Dispatch>, told: &mpsc::Sender<Result<u32, i32>>) -> mpsc::Sender<()> {
+    stick_on(ONE, dispatch, told)
+}
+
+/// Occupies a pool thread with `subject` until the sender is dropped.
+fn stick_on(
+    subject: Subject,
+    dispatch: &Arc<Dispatch>,
+    told: &mpsc::Sender<Result<u32, i32>>,
+) -> mpsc::Sender<()> {
     let (release, stuck) = mpsc::channel::<()>();
     let (tell, has_begun) = mpsc::channel();
     let taken = dispatch.take(Operation::Read, 0);
     let work = move || {
         tell.send(()).unwrap();
         stuck.recv().ok();
-        Ok(0)
+        Ok(Step::Done(0))
     };
-    dispatch.hand_to_pool(taken, ONE, Told(told.clone()), work, give);
+    dispatch.hand_to_pool(taken, subject, Told(told.clone()), work, give);
     has_begun.recv().unwrap();
     release
 }
@@ -65,7 +84,7 @@ fn stick(dispatch: &Arc<Dispatch>, told: &mpsc::Sender<Result<u32, i32>>) -> mps
 fn a_panic_is_an_error_and_the_pool_goes_on() {
     let (engine, dispatch) = dispatch(1, 10, 60_000);
     let (told, hear) = mpsc::channel();
-    let panics = || -> Result<u32, Errno> { panic!("on purpose") };
+    let panics = || -> Result<Step<u32>, Errno> { panic!("on purpose") };
     dispatch.hand_to_pool(
         dispatch.take(Operation::Read, 0),
         ONE,
@@ -78,7 +97,7 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
         dispatch.take(Operation::Read, 0),
         ONE,
         Told(told.clone()),
-        || Ok(7),
+        || Ok(Step::Done(7)),
         give,
     );
     assert_eq!(hear.recv(), Ok(Ok(7)));
@@ -100,7 +119,13 @@ fn over_the_bound_requests_are_parked_and_still_answered() {
     let release = stick(&dispatch, &told);
     for value in 1..=5 {
         let taken = dispatch.take(Operation::Read, 0);
-        dispatch.hand_to_pool(taken, ONE, Told(told.clone()), move || Ok(value), give);
+        dispatch.hand_to_pool(
+            taken,
+            ONE,
+            Told(told.clone()),
+            move || Ok(Step::Done(value)),
+            give,
+        );
     }
     assert_eq!(dispatch.pool().waiting(), (2, 3));
     assert_eq!(inflight(&engine), 3, "one runs and two are queued");
@@ -119,7 +144,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
     let queued = dispatch.take(Operation::Read, 0);
-    dispatch.hand_to_pool(queued, ONE, Told(told.clone()), || Ok(9), give);
+    dispatch.hand_to_pool(queued, ONE, Told(told.clone()), || Ok(Step::Done(9)), give);
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
@@ -129,7 +154,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         dispatch.take(Operation::Read, 0),
         ONE,
         Told(told.clone()),
-        || Ok(3),
+        || Ok(Step::Done(3)),
         give,
     );
     assert_eq!(hear.recv(), Ok(Ok(3)));
@@ -143,7 +168,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         dispatch.take(Operation::Read, 0),
         ONE,
         Told(told),
-        || Ok(4),
+        || Ok(Step::Done(4)),
         give,
     );
     assert_eq!(hear.recv(), Ok(Ok(4)));
@@ -151,7 +176,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         hear.try_recv().is_err(),
         "the released request was answered before"
     );
-    assert!(dispatch.waiting.lock().is_empty());
+    assert!(dispatch.waiting.is_empty());
 }
 
 #[test]
@@ -159,7 +184,7 @@ fn past_every_bound_a_request_is_refused() {
     let pool = Pool::start(0, 1, 1).unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..3 {
-        pool.submit(ONE, Box::new(|| false), |admission| {
+        pool.submit(ONE, Box::new(|| After::Done), |admission| {
             seen.lock().push(admission);
         });
     }
@@ -170,17 +195,24 @@ fn past_every_bound_a_request_is_refused() {
 }
 
 #[test]
-fn a_subject_gets_half_of_the_threads_and_its_jobs_keep_their_order() {
-    let (engine, dispatch) = dispatch(4, 100, 60_000);
+fn a_file_gets_half_of_its_devices_threads_and_its_jobs_keep_their_order() {
+    let (engine, dispatch) = dispatch(8, 100, 60_000);
     let (told, hear) = mpsc::channel();
     let stuck = [stick(&dispatch, &told), stick(&dispatch, &told)];
     for value in 1..=20 {
         let taken = dispatch.take(Operation::Read, 0);
-        dispatch.hand_to_pool(taken, ONE, Told(told.clone()), move || Ok(value), give);
+        dispatch.hand_to_pool(
+            taken,
+            ONE,
+            Told(told.clone()),
+            move || Ok(Step::Done(value)),
+            give,
+        );
     }
     let taken = dispatch.take(Operation::Read, 0);
-    dispatch.hand_to_pool(taken, OTHER, Told(told.clone()), || Ok(99), give);
-    assert_eq!(hear.recv(), Ok(Ok(99)), "another subject has threads left");
+    let work = || Ok(Step::Done(99));
+    dispatch.hand_to_pool(taken, SECOND, Told(told.clone()), work, give);
+    assert_eq!(hear.recv(), Ok(Ok(99)), "another file has threads left");
     assert_eq!(dispatch.pool().waiting(), (20, 0));
     let [first, second] = stuck;
     drop(first);
@@ -194,6 +226,79 @@ fn a_subject_gets_half_of_the_threads_and_its_jobs_keep_their_order() {
 }
 
 #[test]
+fn a_device_gets_half_of_the_threads_whatever_its_files() {
+    let (engine, dispatch) = dispatch(4, 100, 60_000);
+    let (told, hear) = mpsc::channel();
+    let stuck = [ONE, SECOND].map(|file| stick_on(file, &dispatch, &told));
+    // Those of the first file wait for that, those of a third one for the device.
+    for (file, value) in [(1, 1), (3, 2), (1, 3), (3, 4u32)] {
+        let taken = dispatch.take(Operation::Read, 0);
+        let work = move || Ok(Step::Done(value));
+        dispatch.hand_to_pool(taken, subject(1, file), Told(told.clone()), work, give);
+    }
+    for value in 90..99u32 {
+        let taken = dispatch.take(Operation::Read, 0);
+        let work = move || Ok(Step::Done(value));
+        dispatch.hand_to_pool(taken, OTHER, Told(told.clone()), work, give);
+        assert_eq!(hear.recv(), Ok(Ok(value)), "another device has threads");
+    }
+    assert_eq!(dispatch.pool().waiting(), (4, 0));
+    let [first, second] = stuck;
+    drop(second);
+    let mut answers: Vec<u32> = (0..3).map(|_| hear.recv().unwrap().unwrap()).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [0, 2, 4], "the first file has its one thread");
+    drop(first);
+    let mut answers: Vec<u32> = (0..3).map(|_| hear.recv().unwrap().unwrap()).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [0, 1, 3]);
+    assert_eq!(inflight(&engine), 0);
+    assert_eq!(dispatch.pool().waiting(), (0, 0));
+    assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
+}
+
+#[test]
+fn work_that_waits_for_two_things_has_threads_of_one_at_a_time() {
+    let (engine, dispatch) = dispatch(4, 100, 60_000);
+    let (told, hear) = mpsc::channel();
+    let store = Subject {
+        waits_for: WaitsFor::Store,
+        file: 7,
+    };
+    let stuck = [ONE, SECOND].map(|file| stick_on(file, &dispatch, &told));
+    // The store answers; what comes then waits for the device that hangs, and holds no thread.
+    for value in 1..=8u32 {
+        let taken = dispatch.take(Operation::Open, 0);
+        let then = move || Ok(Step::Done(value));
+        let work = move || Ok(Step::Next(subject(1, 10), Box::new(then) as Work<u32>));
+        dispatch.hand_to_pool(taken, store, Told(told.clone()), work, give);
+    }
+    for value in 90..99u32 {
+        let taken = dispatch.take(Operation::Open, 0);
+        let then = move || Ok(Step::Done(value));
+        let work = move || Ok(Step::Next(OTHER, Box::new(then) as Work<u32>));
+        dispatch.hand_to_pool(taken, store, Told(told.clone()), work, give);
+        assert_eq!(hear.recv(), Ok(Ok(value)), "another device has threads");
+    }
+    assert_eq!(dispatch.pool().waiting(), (8, 0));
+    // What waits longer than it may is answered, whatever step it is at.
+    dispatch.sweep(Instant::now() + Duration::from_secs(61));
+    for _ in 0..10 {
+        assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
+    }
+    assert_eq!(count(&dispatch, Way::TimedOut), 10);
+    assert_eq!(dispatch.pool().workers(), 6);
+    drop(stuck);
+    while dispatch.pool().workers() > 4 || dispatch.pool().waiting() != (0, 0) {
+        std::thread::yield_now();
+    }
+    assert!(hear.try_recv().is_err(), "no request is answered twice");
+    assert_eq!(inflight(&engine), 0);
+    assert!(dispatch.waiting.is_empty());
+    assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
+}
+
+#[test]
 fn a_subject_that_hangs_gets_its_threads_back_when_they_are_replaced() {
     let (_engine, dispatch) = dispatch(2, 100, 10);
     let (told, hear) = mpsc::channel();
@@ -201,7 +306,7 @@ fn a_subject_that_hangs_gets_its_threads_back_when_they_are_replaced() {
     let later = dispatch.take(Operation::Read, 0);
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
-    dispatch.hand_to_pool(later, ONE, Told(told), || Ok(1), give);
+    dispatch.hand_to_pool(later, ONE, Told(told), || Ok(Step::Done(1)), give);
     assert_eq!(hear.recv(), Ok(Ok(1)));
     drop(release);
     assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));

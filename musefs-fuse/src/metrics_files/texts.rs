@@ -9,6 +9,8 @@ use musefs_core::telemetry::render_served;
 use musefs_telemetry::encode::{json, openmetrics, plain, prometheus};
 use musefs_telemetry::{Engine, Snapshot};
 
+use crate::health::{State, Verdict};
+
 /// The lengths of texts are multiples of this, in bytes.
 const ROUND: usize = 4096;
 /// Ends the texts that Prometheus reads.
@@ -25,6 +27,8 @@ pub(super) struct Sources<'a> {
     pub config: &'a str,
     /// What each thread has done.
     pub shares: &'a [Share],
+    /// How the mount is.
+    pub verdict: &'a Verdict,
 }
 
 /// What one thread has done.
@@ -48,7 +52,7 @@ pub(super) struct Text {
 }
 
 /// All of them, in the order of a listing.
-pub(super) const TEXTS: [Text; 8] = [
+pub(super) const TEXTS: [Text; 10] = [
     Text {
         name: "config",
         mode: 0o400,
@@ -58,6 +62,11 @@ pub(super) const TEXTS: [Text; 8] = [
         name: "cores",
         mode: 0o444,
         render: |sources, len_min| Some(with_comment(shares(sources.shares), len_min)),
+    },
+    Text {
+        name: "health",
+        mode: 0o444,
+        render: |sources, _| Some(format!("{}\n", sources.verdict)),
     },
     Text {
         name: "metrics",
@@ -98,6 +107,14 @@ pub(super) const TEXTS: [Text; 8] = [
         render: |sources, len_min| {
             let text = render_served(sources.snapshot, sources.identity);
             Some(with_help(text, len_min))
+        },
+    },
+    Text {
+        name: "ready",
+        mode: 0o444,
+        // A mount that fails is not ready for whoever would begin to use it.
+        render: |sources, _| {
+            (sources.verdict.state != State::Failing).then(|| "ready\n".to_owned())
         },
     },
     Text {

@@ -25,6 +25,9 @@ pub enum Fault {
     /// A label without values.
     #[error("a label has at least one value")]
     LabelEmpty,
+    /// A combination of label values that cannot be, or is there twice, or none at all.
+    #[error("a combination has one value of each label, and occurs once")]
+    Combination,
     /// More series than [`CARDINALITY_MAX`].
     #[error("a family has at most 2,000 series")]
     Cardinality,
@@ -154,6 +157,38 @@ impl Family {
             }
             index += 1;
         }
+        match self.only {
+            Some(only) => self.check_combinations(only),
+            None => Ok(()),
+        }
+    }
+
+    const fn check_combinations(&self, only: &[&[u16]]) -> Result<(), Fault> {
+        if only.is_empty() {
+            return Err(Fault::Combination);
+        }
+        let mut index = 0;
+        while index < only.len() {
+            let combination = only[index];
+            if combination.len() != self.labels.len() {
+                return Err(Fault::Combination);
+            }
+            let mut place = 0;
+            while place < combination.len() {
+                if combination[place] as usize >= self.labels[place].values.len() {
+                    return Err(Fault::Combination);
+                }
+                place += 1;
+            }
+            let mut before = 0;
+            while before < index {
+                if same_positions(only[before], combination) {
+                    return Err(Fault::Combination);
+                }
+                before += 1;
+            }
+            index += 1;
+        }
         Ok(())
     }
 
@@ -211,6 +246,18 @@ const fn has_twice(values: &[&str]) -> bool {
         index += 1;
     }
     false
+}
+
+/// Whether two combinations of the same length are one.
+const fn same_positions(left: &[u16], right: &[u16]) -> bool {
+    let mut place = 0;
+    while place < left.len() {
+        if left[place] != right[place] {
+            return false;
+        }
+        place += 1;
+    }
+    true
 }
 
 const fn equal(left: &str, right: &str) -> bool {

@@ -92,3 +92,24 @@ fn names_that_meet_in_a_text_format_collide() {
         assert_eq!(right.collides(&left), expected);
     }
 }
+
+#[test]
+fn a_family_can_have_some_combinations_of_its_labels_alone() {
+    const SOME: Family = TWO_LABELS.with_only(&[&[1, 0], &[0, 2]]);
+    assert_eq!(SOME.check(), Ok(()));
+    assert_eq!(SOME.series_count(), 2);
+    let labels: Vec<Vec<_>> = (0..2)
+        .map(|index| SOME.series_labels(index).collect())
+        .collect();
+    assert_eq!(
+        labels,
+        [
+            [("op", "open"), ("how", "a")],
+            [("op", "read"), ("how", "c")]
+        ]
+    );
+    let only: [&[&[u16]]; 4] = [&[], &[&[0]], &[&[0, 3]], &[&[1, 1], &[0, 1], &[1, 1]]];
+    for only in only {
+        assert_eq!(TWO_LABELS.with_only(only).check(), Err(Fault::Combination));
+    }
+}

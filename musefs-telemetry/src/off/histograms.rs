@@ -2,7 +2,7 @@
 
 use super::metrics::{MetricField, field};
 use super::registry::Part;
-pub use crate::buckets::Buckets;
+pub use crate::buckets::{Buckets, TextBounds};
 use crate::describe::{AttributeSet, Instrument, Label, SeriesKey};
 
 empty! {

@@ -129,8 +129,10 @@ impl Engine {
         fn register_histogram(&self, name: &str, help: &str, unit: Unit, buckets: Buckets) -> Declared<DynHistogram> = Ok(DynHistogram);
         /// Nothing.
         fn register_op(&self, base: &str) -> Declared<DynOp> = Ok(DynOp);
+        /// 0.
+        fn overflowed(&self) -> u64 = 0;
         /// None.
-        fn families(&self) -> Vec<&'static crate::describe::Family> = Vec::new();
+        fn families(&self) -> Vec<&'static Family> = Vec::new();
         /// No families.
         fn snapshot(&self) -> Snapshot = Snapshot;
         /// Does nothing.

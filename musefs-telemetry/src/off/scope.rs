@@ -11,7 +11,7 @@ use crate::buckets::Buckets;
 use crate::describe::{AttributeEnum, DescribeError, SeriesKey};
 use crate::registry::Engine;
 
-pub use crate::outcome::{Completion, Failure, Failures, Outcome, TIERS_MAX};
+pub use crate::outcome::{Completion, Failure, Failures, OpsSeries, Outcome, TIERS_MAX};
 
 empty! {
     /// No counts of operations.
@@ -36,6 +36,14 @@ impl<O: AttributeEnum + SeriesKey, E: Failures> Ops<O, E> {
     /// # Errors
     /// Never.
     pub fn declare(_: &Engine, _: &str, _: Buckets) -> Result<Self, DescribeError> {
+        Ok(Self(PhantomData))
+    }
+
+    /// Declares nothing.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn declare_with(_: &Engine, _: &str, _: OpsSeries<O, E>) -> Result<Self, DescribeError> {
         Ok(Self(PhantomData))
     }
 

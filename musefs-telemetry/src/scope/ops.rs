@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Completion, Ctx, Failure, Failures, Finished, Scope};
+use super::{Completion, Ctx, Failure, Failures, Finished, OpsSeries, Scope};
 use crate::buckets::Buckets;
 use crate::cells::Slot;
 use crate::clock::Clock;
@@ -20,8 +20,13 @@ pub struct Ops<O, E = Failure> {
     /// The cells of counts, errors and durations, one after the other.
     cells: Slot,
     counts: Counters<O>,
-    errors_at: usize,
+    /// The cell of each failure of each operation, those of the first operation first.
+    failures_at: Box<[usize]>,
+    /// The first of each operation's cells of failures, and the end of the last one's.
+    failures_from: Box<[usize]>,
     durations_at: usize,
+    /// How many operations have durations.
+    timed: usize,
     durations: Histograms,
     clock: Arc<dyn Clock>,
     /// Operations that took at least so long leave an example in the histogram.
@@ -36,6 +41,27 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
     /// # Errors
     /// When a name is no name or taken, or there is no room.
     pub fn declare(engine: &Engine, prefix: &str, buckets: Buckets) -> Result<Self, DescribeError> {
+        Self::declare_with(engine, prefix, OpsSeries::all(buckets))
+    }
+
+    /// The same with only some series.
+    ///
+    /// # Errors
+    /// As [`Ops::declare`]; when no operation is timed.
+    ///
+    /// # Panics
+    /// When the failures do not have the order of the operations, an operation has none, or more are timed than there are.
+    pub fn declare_with(
+        engine: &Engine,
+        prefix: &str,
+        series: OpsSeries<O, E>,
+    ) -> Result<Self, DescribeError> {
+        let OpsSeries {
+            buckets,
+            timed,
+            failures,
+        } = series;
+        let pairs = failures.map(positions);
         let op = Label {
             name: O::NAME,
             values: O::VALUES,
@@ -44,9 +70,13 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
             name: E::NAME,
             values: E::VALUES,
         };
-        let family = |ending: &str, help, family: Family, labels: &[Label]| {
+        let timed_op = Label {
+            values: &O::VALUES[..timed],
+            ..op
+        };
+        let family = |ending: &str, help, family: Family, labels: &[Label], only| {
             let name = format!("{prefix}_{ending}");
-            intern(&name, help, family, labels).ok_or(DescribeError::Exhausted {
+            intern(&name, help, family, labels, only).ok_or(DescribeError::Exhausted {
                 name,
                 needed: 1,
                 free: 0,
@@ -54,11 +84,23 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
         };
         let counter = Family::counter("", "");
         let histogram = Family::of("", "", Kind::Histogram(buckets)).with_unit(Unit::Seconds);
-        let counts = family("ops_total", "Operations that ended.", counter, &[op])?;
+        let counts = family("ops_total", "Operations that ended.", counter, &[op], None)?;
         let errors = "Operations that failed, by how they failed.";
-        let errors = family("op_errors_total", errors, counter, &[op, failure])?;
+        let errors = family(
+            "op_errors_total",
+            errors,
+            counter,
+            &[op, failure],
+            pairs.as_deref(),
+        )?;
         let durations = "How long operations took.";
-        let durations = family("op_duration_seconds", durations, histogram, &[op])?;
+        let durations = family(
+            "op_duration_seconds",
+            durations,
+            histogram,
+            &[timed_op],
+            None,
+        )?;
         let parts = engine.declare_all(&[
             (counts, Instrument::Counter),
             (errors, Instrument::Counter),
@@ -67,12 +109,14 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
         let [counts, _, durations] = <[_; 3]>::try_from(parts).expect("one part for each family");
         let durations = Histograms::from_part(durations);
         let counts = counts.slot();
-        let errors_at = O::VALUES.len();
+        let (failures_at, failures_from) = failure_cells::<O, E>(pairs.as_deref());
         Ok(Self {
             cells: counts.joined(durations.slot()),
             counts: Counters::new(counts),
-            errors_at,
-            durations_at: errors_at * (1 + E::VALUES.len()),
+            durations_at: *failures_from.last().expect("at least the end"),
+            failures_at,
+            failures_from,
+            timed,
             durations,
             clock: Arc::clone(engine.clock()),
             slow_ns: AtomicU64::new(u64::MAX),
@@ -87,21 +131,27 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
 
     /// How many `operation`s failed, in whatever way.
     pub fn errors(&self, operation: O) -> u64 {
-        let ways = E::VALUES.len();
-        let first = self.errors_at + operation.position() * ways;
-        self.cells.values(first, ways).iter().sum()
+        let index = operation.position();
+        let (first, end) = (self.failures_from[index], self.failures_from[index + 1]);
+        self.cells.values(first, end - first).iter().sum()
     }
 
     /// How long `operation`s took: the bounds of all buckets in nanoseconds and how many are in each, the last one without a
-    /// bound.
+    /// bound. Nothing of operations without durations.
     pub fn buckets(&self, operation: O) -> Vec<(Option<u64>, u64)> {
-        self.durations.buckets(operation.position())
+        let index = operation.position();
+        if index < self.timed {
+            self.durations.buckets(index)
+        } else {
+            Vec::new()
+        }
     }
 
-    /// The nanoseconds that `q` of all `operation`s did not take longer than, within a bucket; `None` when there were none, or
-    /// `q` is not between 0 and 1.
+    /// The nanoseconds that `q` of all `operation`s did not take longer than, within a bucket; `None` when there were none, they
+    /// have no durations, or `q` is not between 0 and 1.
     pub fn quantile_ns(&self, operation: O, q: f64) -> Option<u64> {
-        self.durations.quantile(operation.position(), q)
+        let index = operation.position();
+        (index < self.timed).then(|| self.durations.quantile(index, q))?
     }
 }
 
@@ -124,12 +174,16 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
     #[inline]
     pub fn record_op(&self, operation: O, duration_ns: u64, completion: Completion) {
         let index = operation.position();
-        let [bucket, sum] = self.durations.amounts(index, duration_ns);
-        self.cells.add_each([
-            (index, 1),
-            (self.durations_at + bucket.0, bucket.1),
-            (self.durations_at + sum.0, sum.1),
-        ]);
+        if index < self.timed {
+            let [bucket, sum] = self.durations.amounts(index, duration_ns);
+            self.cells.add_each([
+                (index, 1),
+                (self.durations_at + bucket.0, bucket.1),
+                (self.durations_at + sum.0, sum.1),
+            ]);
+        } else {
+            self.cells.add(index, 1);
+        }
         self.count_failure(index, completion);
     }
 
@@ -141,15 +195,17 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
     #[inline]
     fn count_failure(&self, index: usize, completion: Completion) {
         if let Some(failure) = E::of(completion) {
-            let series = index * E::VALUES.len() + failure.position();
-            self.cells.add(self.errors_at + series, 1);
+            let place = index * E::VALUES.len() + failure.position();
+            self.cells.add(self.failures_at[place], 1);
         }
     }
 
     pub(super) fn count(&self, finished: &Finished<O>) {
         let (operation, duration_ns) = (finished.operation, finished.duration_ns);
         self.record_op(operation, duration_ns, finished.completion);
-        let slow = duration_ns >= self.slow_ns.load(Relaxed) && finished.ctx.request_id != 0;
+        let slow = duration_ns >= self.slow_ns.load(Relaxed)
+            && finished.ctx.request_id != 0
+            && operation.position() < self.timed;
         if slow {
             self.durations.keep_exemplar(
                 operation.position(),
@@ -159,4 +215,49 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
             );
         }
     }
+}
+
+/// Pairs as the positions of their labels' values.
+fn positions<O: AttributeEnum, E: AttributeEnum>(pairs: &[(O, E)]) -> Vec<[u16; 2]> {
+    let position = |position| u16::try_from(position).expect("a label has at most 2,000 values");
+    pairs
+        .iter()
+        .map(|(operation, failure)| [position(operation.position()), position(failure.position())])
+        .collect()
+}
+
+/// The cell of each failure of each operation, and where those of each operation begin. They come after the counts.
+fn failure_cells<O: AttributeEnum, E: AttributeEnum>(
+    pairs: Option<&[[u16; 2]]>,
+) -> (Box<[usize]>, Box<[usize]>) {
+    let (operations, failures) = (O::VALUES.len(), E::VALUES.len());
+    let start = operations;
+    let Some(pairs) = pairs else {
+        let cells = (start..start + operations * failures).collect();
+        let from = (0..=operations).map(|operation| start + operation * failures);
+        return (cells, from.collect());
+    };
+    assert!(
+        pairs.is_sorted_by_key(|pair| pair[0]),
+        "failures are in the order of the operations"
+    );
+    let mut cells = Vec::with_capacity(operations * failures);
+    let mut from = vec![start];
+    let mut rest = pairs;
+    for operation in 0..operations {
+        let count = rest
+            .iter()
+            .take_while(|pair| usize::from(pair[0]) == operation)
+            .count();
+        let (own, others) = rest.split_at(count);
+        assert!(!own.is_empty(), "every operation can fail");
+        let first = from[operation];
+        cells.extend((0..failures).map(|failure| {
+            let place = own.iter().position(|pair| usize::from(pair[1]) == failure);
+            first + place.unwrap_or(count - 1)
+        }));
+        from.push(first + count);
+        rest = others;
+    }
+    (cells.into(), from.into())
 }

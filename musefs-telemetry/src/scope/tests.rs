@@ -189,3 +189,43 @@ fn a_slow_operation_leaves_its_request_in_the_histogram() {
         .unwrap();
     assert_eq!((exemplar.request_id, exemplar.value), (77, 2_000_000));
 }
+
+#[test]
+fn only_the_series_that_were_asked_for_are_there_and_nothing_goes_uncounted() {
+    let engine = Engine::new();
+    let series = OpsSeries {
+        buckets: Buckets::powers_of_two(1 << 10, 1 << 30),
+        timed: 1,
+        failures: Some(&[
+            (Op::Read, Failure::Errno),
+            (Op::Read, Failure::Panicked),
+            (Op::Open, Failure::Panicked),
+        ]),
+    };
+    let ops: Ops<Op> = Ops::declare_with(&engine, "shop", series).unwrap();
+    for op in Op::ALL {
+        ops.record_op(op, 5, Completion::Ok);
+        ops.record_op(op, 5, Completion::Errno(2));
+        ops.record_op(op, 5, Completion::Cancelled);
+    }
+    assert_eq!([ops.total(Op::Read), ops.total(Op::Open)], [3, 3]);
+    assert_eq!([ops.errors(Op::Read), ops.errors(Op::Open)], [2, 2]);
+    assert!(!ops.buckets(Op::Read).is_empty() && ops.buckets(Op::Open).is_empty());
+    assert_eq!(ops.quantile_ns(Op::Open, 0.5), None);
+    let mut text = String::new();
+    crate::encode::prometheus::Writer::new(&mut text, &[]).snapshot(&engine.snapshot());
+    let samples: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("shop_op_errors") || line.contains("_count"))
+        .collect();
+    assert_eq!(
+        samples,
+        [
+            "shop_op_errors_total{op=\"read\",failure=\"errno\"} 1",
+            "shop_op_errors_total{op=\"read\",failure=\"panicked\"} 1",
+            "shop_op_errors_total{op=\"open\",failure=\"panicked\"} 2",
+            "shop_op_duration_seconds_count{op=\"read\"} 3",
+        ]
+    );
+    assert!(engine.schema().contains("[\"open\",\"panicked\"]"));
+}

@@ -1,15 +1,15 @@
-//! A filesystem of the tests' own, with files in memory, that stops answering for a file when it is told to and goes on when it is told
-//! to. What it does not answer costs no thread: the reply is put aside.
+//! A filesystem of the tests' own, with files in memory, that stops answering for a file or for all when it is told to, and goes on
+//! when it is told to. What it does not answer costs no thread: the reply is put aside.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
     Generation, INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
-    ReplyEntry, ReplyOpen, Request, Session, SessionACL,
+    ReplyEmpty, ReplyEntry, ReplyOpen, Request, Session, SessionACL,
 };
 
 use super::mount::{detach, is_mounted};
@@ -23,20 +23,26 @@ const FIRST_FILE: u64 = 2;
 pub struct Stuck {
     pub reads: bool,
     pub opens: bool,
+    /// What closing a file waits for.
+    pub flushes: bool,
 }
 
 #[derive(Default)]
 struct State {
     stuck: Stuck,
-    /// The file that `stuck` is about.
-    stuck_file: String,
+    /// The file that `stuck` is about; else it is about all.
+    stuck_file: Option<String>,
+    /// Nobody is told how much room there is, which the kernel asks for each time.
+    whole_stuck: bool,
     /// How long each read takes.
     delay: Duration,
     held: Vec<Box<dyn FnOnce() + Send>>,
 }
 
+type Named = Arc<RwLock<Vec<(String, Arc<[u8]>)>>>;
+
 struct Files {
-    named: Vec<(String, Vec<u8>)>,
+    named: Named,
     made: SystemTime,
     state: Arc<Mutex<State>>,
 }
@@ -72,9 +78,14 @@ impl Files {
         })
     }
 
-    fn file(&self, inode: u64) -> Option<&(String, Vec<u8>)> {
+    fn file(&self, inode: u64) -> Option<(String, Arc<[u8]>)> {
         let index = usize::try_from(inode.checked_sub(FIRST_FILE)?).ok()?;
-        self.named.get(index)
+        self.named().get(index).cloned()
+    }
+
+    fn named(&self) -> Vec<(String, Arc<[u8]>)> {
+        let named = self.named.read();
+        named.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers a request about a file now, or when the filesystem is released.
@@ -87,7 +98,7 @@ impl Files {
         let mut state = lock(&self.state);
         let is_it = self
             .file(inode)
-            .is_some_and(|(name, _)| *name == state.stuck_file);
+            .is_some_and(|(name, _)| state.stuck_file.as_ref().is_none_or(|stuck| *stuck == name));
         if is_it && is_stuck(state.stuck) {
             state.held.push(Box::new(give));
         } else {
@@ -100,7 +111,7 @@ impl Files {
 impl Filesystem for Files {
     fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = (FIRST_FILE..)
-            .zip(&self.named)
+            .zip(self.named())
             .find(|(_, (known, _))| OsStr::new(known) == name)
             .and_then(|(inode, _)| self.attr(inode));
         match found {
@@ -148,6 +159,21 @@ impl Filesystem for Files {
         self.answer(inode.0, |stuck| stuck.reads, move || reply.data(&part));
     }
 
+    fn flush(&self, _: &Request, inode: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        self.answer(inode.0, |stuck| stuck.flushes, move || reply.ok());
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: fuser::ReplyStatfs) {
+        let give = move || reply.statfs(1000, 500, 500, 10, 10, 4096, 255, 4096);
+        let mut state = lock(&self.state);
+        if state.whole_stuck {
+            state.held.push(Box::new(give));
+        } else {
+            drop(state);
+            give();
+        }
+    }
+
     fn readdir(
         &self,
         _: &Request,
@@ -160,8 +186,9 @@ impl Filesystem for Files {
             (INodeNo::ROOT.0, FileType::Directory, "."),
             (INodeNo::ROOT.0, FileType::Directory, ".."),
         ];
+        let named = self.named();
         let files = (FIRST_FILE..)
-            .zip(&self.named)
+            .zip(&named)
             .map(|(inode, (name, _))| (inode, FileType::RegularFile, name.as_str()));
         let skip = usize::try_from(offset).unwrap_or(usize::MAX);
         for (next, (inode, kind, name)) in (1..).zip(own.into_iter().chain(files)).skip(skip) {
@@ -176,6 +203,7 @@ impl Filesystem for Files {
 /// The filesystem, mounted until it is dropped.
 pub struct Hanging {
     path: PathBuf,
+    named: Named,
     state: Arc<Mutex<State>>,
     session: Option<BackgroundSession>,
 }
@@ -184,8 +212,10 @@ impl Hanging {
     /// Serves `files` (name and content) at `path`, an empty directory.
     pub fn mount(path: &Path, files: Vec<(String, Vec<u8>)>) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
+        let files = files.into_iter().map(|(name, bytes)| (name, bytes.into()));
+        let named: Named = Arc::new(RwLock::new(files.collect()));
         let filesystem = Files {
-            named: files,
+            named: Arc::clone(&named),
             made: SystemTime::now(),
             state: Arc::clone(&state),
         };
@@ -197,6 +227,7 @@ impl Hanging {
             .expect("a filesystem of the test's own can be mounted");
         Self {
             path: path.to_path_buf(),
+            named,
             state,
             session: Some(session),
         }
@@ -206,7 +237,26 @@ impl Hanging {
     pub fn stick(&self, file: &str, stuck: Stuck) {
         let mut state = lock(&self.state);
         state.stuck = stuck;
-        file.clone_into(&mut state.stuck_file);
+        state.stuck_file = Some(file.to_owned());
+    }
+
+    /// Stops answering what is asked of any file.
+    pub fn stick_all(&self, stuck: Stuck) {
+        let mut state = lock(&self.state);
+        state.stuck = stuck;
+        state.stuck_file = None;
+    }
+
+    /// Has one file more.
+    pub fn add(&self, name: &str, bytes: Vec<u8>) {
+        let named = self.named.write();
+        let mut named = named.unwrap_or_else(PoisonError::into_inner);
+        named.push((name.to_owned(), bytes.into()));
+    }
+
+    /// Stops answering what is asked of the filesystem as a whole.
+    pub fn stick_whole(&self) {
+        lock(&self.state).whole_stuck = true;
     }
 
     /// Takes so long for each read from now on.
@@ -224,6 +274,7 @@ impl Hanging {
         let held = {
             let mut state = lock(&self.state);
             state.stuck = Stuck::default();
+            state.whole_stuck = false;
             std::mem::take(&mut state.held)
         };
         for give in held {

@@ -63,6 +63,14 @@ impl Metrics {
             .unwrap_or_else(|_| panic!("{name} is {value}, no whole number"))
     }
 
+    /// The value of one sample by its name with its labels.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> f64 {
+        let value = self.samples.get(name);
+        let value = value.unwrap_or_else(|| panic!("there is no {name}"));
+        value.parse().expect("a sample is a number")
+    }
+
     /// The sum of a family over all labels.
     #[track_caller]
     pub fn sum(&self, family: &str) -> u64 {
@@ -71,6 +79,11 @@ impl Metrics {
             .filter(|name| name.split('{').next() == Some(family))
             .map(|name| self.value(name))
             .sum()
+    }
+
+    /// All samples as they are in the text, by name with labels.
+    pub fn samples(&self) -> &BTreeMap<String, String> {
+        &self.samples
     }
 
     /// Names with labels.

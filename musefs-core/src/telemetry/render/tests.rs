@@ -1,5 +1,3 @@
-use musefs_telemetry::MetricSet as _;
-
 use super::*;
 
 fn core() -> CoreTelemetry {
@@ -131,7 +129,8 @@ fn absent_blocks_are_left_out() {
 #[test]
 fn a_served_text_has_the_contract_first_and_each_family_once() {
     let engine = Engine::new();
-    let metrics = crate::metrics::Metrics::declare(&engine).unwrap();
+    let declared = crate::metrics::CoreMetrics::declare(&engine).unwrap();
+    let metrics = &declared.serving;
     let states = StateGauges::declare(&engine).unwrap();
     let reads = engine.up_down_counters(&READS_INFLIGHT).unwrap();
     let errors = engine.counter(&READ_ERRORS).unwrap();
@@ -139,7 +138,7 @@ fn a_served_text_has_the_contract_first_and_each_family_once() {
     metrics.handles_open.add(1);
     metrics.cache_header_hits.add(5);
     metrics.cache_header_misses.add(6);
-    metrics.refresh_gap_fallbacks.add(13);
+    declared.refresh.gap_fallbacks.add(13);
     reads.add(0, 21);
     errors.add(23);
     states.show(&core(), &fuse(), None);

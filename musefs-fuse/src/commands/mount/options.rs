@@ -10,15 +10,15 @@ use musefs_core::refresh::TreeConfig;
 use musefs_core::serve::{Mode, ServeConfig};
 use musefs_core::template::{Fallbacks, Template, known_fields};
 use musefs_telemetry::Engine;
-use nix::unistd::{Group, User};
 
 use super::config;
 use crate::adapter::Appearance;
 use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
-use crate::commands::Failure;
+use crate::commands::{Failure, owners};
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{self, DirectoryName, LINK_NAME, Presentation};
 use crate::passthrough::Passthrough;
+use crate::textfile::Textfile;
 
 fn mode(args: &MountArgs) -> Mode {
     match args.mode {
@@ -145,6 +145,44 @@ fn identity(
     Ok(labels)
 }
 
+/// The file that is kept equal to the metrics of a mount at `mountpoint`.
+pub(super) fn textfile(args: &MountArgs, mountpoint: &Path) -> Result<Option<Textfile>, Failure> {
+    let Some(path) = &args.metrics_textfile else {
+        return Ok(None);
+    };
+    let user = |name: &String| owners::user(name, "--metrics-textfile-owner");
+    let group = |name: &String| owners::group(name, "--metrics-textfile-group");
+    let file = Textfile {
+        path: std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        mode: args.metrics_textfile_mode,
+        uid: args.metrics_textfile_owner.as_ref().map(user).transpose()?,
+        gid: args
+            .metrics_textfile_group
+            .as_ref()
+            .map(group)
+            .transpose()?,
+    };
+    let directory = file
+        .path
+        .parent()
+        .and_then(|directory| directory.canonicalize().ok());
+    if directory.is_some_and(|directory| directory.starts_with(mountpoint)) {
+        return Err(Failure::usage(anyhow!(
+            "--metrics-textfile {}: lies at the mountpoint {}, where nothing can be written; give a path outside of it",
+            path.display(),
+            mountpoint.display()
+        )));
+    }
+    file.check()?;
+    if !file.is_collected() {
+        tracing::warn!(
+            "{} does not end in .prom: node_exporter reads only files that do",
+            path.display()
+        );
+    }
+    Ok(Some(file))
+}
+
 /// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.
 fn escaped(path: &Path) -> String {
     use std::fmt::Write as _;
@@ -160,15 +198,13 @@ fn escaped(path: &Path) -> String {
 }
 
 pub(super) fn appearance(args: &MountArgs) -> Result<Appearance, Failure> {
-    let user = |name: &str| Ok(User::from_name(name)?.map(|user| user.uid.as_raw()));
-    let group = |name: &str| Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()));
     let uid = match &args.owner {
         None => nix::unistd::getuid().as_raw(),
-        Some(owner) => id_of(owner, "--owner", "user", user)?,
+        Some(owner) => owners::user(owner, "--owner")?,
     };
     let gid = match &args.group {
         None => nix::unistd::getgid().as_raw(),
-        Some(name) => id_of(name, "--group", "group", group)?,
+        Some(name) => owners::group(name, "--group")?,
     };
     Ok(Appearance {
         uid,
@@ -181,21 +217,5 @@ pub(super) fn appearance(args: &MountArgs) -> Result<Appearance, Failure> {
             Duration::from_millis(args.attr_ttl_ms)
         },
         keeps_bytes: !args.no_kernel_cache,
-    })
-}
-
-fn id_of(
-    text: &str,
-    flag: &str,
-    what: &str,
-    by_name: impl FnOnce(&str) -> nix::Result<Option<u32>>,
-) -> Result<u32, Failure> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    by_name(text)?.ok_or_else(|| {
-        Failure::usage(anyhow!(
-            "{flag} {text}: there is no such {what}; give its name or number"
-        ))
     })
 }

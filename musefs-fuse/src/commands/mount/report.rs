@@ -2,8 +2,11 @@
 
 use std::io;
 
+use anyhow::Context as _;
+use musefs_core::metrics::CoreMetrics;
 use musefs_core::refresh::{BuildReport, Refresher, TreeConfig};
 use musefs_core::tree::{NodeIndex, NodeKind, Tree};
+use musefs_telemetry::Engine;
 
 use crate::cli::{EXIT_DONE, MountArgs};
 use crate::commands::Failure;
@@ -11,7 +14,8 @@ use crate::commands::Failure;
 /// Prints the tree that a mount would have; the exit code.
 pub(super) fn dry_run(args: &MountArgs, tree_config: TreeConfig) -> Result<u8, Failure> {
     use io::Write as _;
-    let (published, report) = Refresher::open(&args.db, tree_config)?.build(None)?;
+    let metrics = CoreMetrics::declare(&Engine::new()).context("a metric of the core")?;
+    let (published, report) = Refresher::open(&args.db, tree_config, &metrics)?.build(None)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let printed =
         print_tree(&published.tree, &mut out).and_then(|()| writeln!(out, "{}", told(&report)));

@@ -1,0 +1,150 @@
+//! Work in steps. Each waits for one thing alone and says beforehand for which, so that whoever lends threads to it can see to
+//! it that what waits for one thing that hangs never has them all.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cache::Resolved;
+use super::handles::Handle;
+use super::resolve::Located;
+use super::{Error, HandleId, Musefs, backing};
+use crate::ids::{RootId, TrackId};
+use crate::tree::Inode;
+
+/// What a step may have to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WaitsFor {
+    /// The store, where it is not known which device it is on.
+    Store,
+    /// The device with this number.
+    Device(u64),
+    /// The backing files of a root, where nothing tells which device they are on.
+    Root(RootId),
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub enum Step<T, W> {
+    /// It was the last one.
+    Done(T),
+    /// The next one is this.
+    Next(W),
+}
+
+/// An open that has steps before it.
+#[derive(Debug)]
+pub struct Opening {
+    inode: Inode,
+    track: TrackId,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// It was resolved before: its backing file is opened.
+    Known(Arc<Resolved>),
+    /// The store is read, which waits for this.
+    Unknown(WaitsFor),
+    /// The store was read: the backing file is opened and its metadata read.
+    Located(Box<Located>),
+    /// Somebody else has it open as this by now: that is opened, too.
+    Joining(Arc<Resolved>),
+}
+
+impl Opening {
+    /// What the next step may have to wait for.
+    pub fn waits_for(&self) -> WaitsFor {
+        match &self.stage {
+            Stage::Known(resolved) | Stage::Joining(resolved) => WaitsFor::Device(resolved.device),
+            Stage::Unknown(waits_for) => *waits_for,
+            Stage::Located(located) => located.waits_for,
+        }
+    }
+
+    fn at(self, stage: Stage) -> Step<HandleId, Self> {
+        Step::Next(Self { stage, ..self })
+    }
+}
+
+/// A file that is closed for its reader. When this is dropped, and nobody reads it any more, its backing file is closed, which
+/// may wait.
+#[derive(Debug)]
+pub struct Released(pub(super) Arc<Handle>);
+
+impl Released {
+    /// What closing the backing file may have to wait for, if for anything.
+    pub fn waits_for(&self) -> Option<WaitsFor> {
+        let resolved = &self.0.resolved;
+        (!resolved.without_waiting).then_some(WaitsFor::Device(resolved.device))
+    }
+}
+
+impl Musefs {
+    /// Begins to open `inode`. Waits for nothing.
+    ///
+    /// # Errors
+    /// When it is no file or has moved on.
+    pub fn begin_open(&self, inode: Inode) -> Result<Opening, Error> {
+        let target = self.open_target(inode)?;
+        let unknown = Stage::Unknown(self.stores.waits_for());
+        Ok(Opening {
+            inode,
+            track: target.track,
+            stage: target.resolved.map_or(unknown, Stage::Known),
+        })
+    }
+
+    /// Does the next step of an open; may wait for what that says it waits for.
+    ///
+    /// # Errors
+    /// When the backing file or the store cannot be read, or the file has moved on.
+    pub fn open_step(&self, opening: Opening) -> Result<Step<HandleId, Opening>, Error> {
+        let Opening { inode, track, .. } = opening;
+        let reopen = |resolved: &Arc<Resolved>| {
+            let file = backing::open(&resolved.path, &self.metrics);
+            self.hold(inode, Arc::clone(resolved), file)
+        };
+        Ok(match &opening.stage {
+            Stage::Known(resolved) => match reopen(resolved) {
+                Some(handle) => Step::Done(handle),
+                None => opening.at(Stage::Unknown(self.stores.waits_for())),
+            },
+            Stage::Unknown(_) => {
+                self.metrics.cache_header_misses.increment();
+                let located = self.locate(inode, track)?;
+                opening.at(Stage::Located(Box::new(located)))
+            }
+            Stage::Located(located) => {
+                let (resolved, file) = self.resolve(located)?;
+                if !resolved.is_newer {
+                    self.cache.insert(inode, Arc::clone(&resolved));
+                }
+                // Another open of the same inode may have been faster, and have found another version.
+                match self.insert_handle(inode, resolved, file) {
+                    Ok(handle) => Step::Done(handle),
+                    Err(first) => opening.at(Stage::Joining(first)),
+                }
+            }
+            Stage::Joining(first) => Step::Done(reopen(first).ok_or(Error::Stale)?),
+        })
+    }
+
+    /// Opens `inode`; may wait.
+    ///
+    /// # Errors
+    /// When it is no file, has moved on, or its backing file or store cannot be read.
+    pub fn open(&self, inode: Inode) -> Result<HandleId, Error> {
+        let mut opening = self.begin_open(inode)?;
+        loop {
+            match self.open_step(opening)? {
+                Step::Done(handle) => return Ok(handle),
+                Step::Next(next) => opening = next,
+            }
+        }
+    }
+
+    /// What opening `path`, a file of `root`, may have to wait for.
+    pub(super) fn device_of(root: RootId, path: &Path) -> WaitsFor {
+        backing::known_device(path).map_or(WaitsFor::Root(root), WaitsFor::Device)
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading a served file allocates nothing and asks the store nothing, however much is counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use musefs_core::metrics::{CoreMetrics, Metrics};
+use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
+use musefs_core::scan::{ScanOptions, scan};
+use musefs_core::serve::{Attempt, Handle, Mode, Musefs, ReadBuffer, ServeConfig};
+use musefs_core::store::Store;
+use musefs_core::template::{DEFAULT_TEMPLATE, Fallbacks, Template};
+use musefs_telemetry::snapshot::Value;
+use musefs_telemetry::{Engine, MetricSet as _};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator that counts is an allocator")]
+// SAFETY: every call is handed to the system's allocator as it came; counting touches a thread-local number alone.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// The small library of the test data, served by a store at `db`.
+fn serve(db: &Path) -> Musefs {
+    let music = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/library");
+    let scanning = Metrics::declare(&Engine::new()).unwrap();
+    scan(
+        &mut Store::create(db).unwrap(),
+        &[music],
+        &ScanOptions::default(),
+        &scanning,
+        &(),
+        &AtomicBool::new(false),
+    )
+    .unwrap();
+    let engine = Engine::new();
+    let metrics = CoreMetrics::declare(&engine).unwrap();
+    let tree = TreeConfig {
+        template: Template::parse(DEFAULT_TEMPLATE).unwrap(),
+        fallbacks: Fallbacks::default(),
+        mode: Mode::Synthesis,
+        reserved_root_names: Vec::new(),
+    };
+    let (published, _) = Refresher::open(db, tree, &metrics)
+        .unwrap()
+        .build(None)
+        .unwrap();
+    let config = ServeConfig {
+        mode: Mode::Synthesis,
+        header_cache_bytes_max: 1 << 20,
+        // A window that is read ahead is memory.
+        readahead_bytes_max: 0,
+        dir_handles_max: 1,
+        store_connections: 1,
+    };
+    let stores = open_connections(db, 1, &metrics).unwrap();
+    Musefs::new(config, engine, metrics, stores, published)
+}
+
+/// The sum of a family of counters.
+fn sum(musefs: &Musefs, name: &str) -> u64 {
+    let snapshot = musefs.engine().snapshot();
+    let metric = snapshot.find(name).unwrap();
+    let values = metric.series().map(|(_, value)| match value {
+        Value::Counter(value) => value,
+        other => panic!("{name} is no counter: {other:?}"),
+    });
+    values.sum()
+}
+
+/// Reads a whole file in pieces; how many reads that took, the empty one at the end included.
+fn read_all(musefs: &Musefs, handle: &Handle, buffer: &mut ReadBuffer) -> u64 {
+    let (mut offset, mut reads) = (0, 0);
+    loop {
+        match musefs.read_cached(handle, offset, 4096, buffer) {
+            Attempt::Done(result) => result.unwrap(),
+            Attempt::WouldBlock => musefs.read(handle, offset, 4096, buffer).unwrap(),
+        }
+        reads += 1;
+        if buffer.filled().is_empty() {
+            return reads;
+        }
+        offset += buffer.filled().len() as u64;
+    }
+}
+
+#[test]
+fn counting_costs_a_read_neither_memory_nor_a_question_to_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let musefs = serve(&directory.path().join("store.db"));
+    let mut buffer = ReadBuffer::default();
+    let tree = musefs.tree();
+    assert!(tree.file_count() > 2);
+    for (_, inode) in tree.tracks() {
+        let node = tree.find(inode).unwrap();
+        let path = tree.path_of(node);
+        let id = musefs.open(inode).unwrap();
+        let handle = musefs.handle(id).unwrap();
+        // The thread's cells and the buffer are made by the first pass.
+        let first = read_all(&musefs, &handle, &mut buffer);
+        let names = ["musefs_reads_total", "musefs_store_queries_total"];
+        let before = names.map(|name| sum(&musefs, name));
+        let allocations = ALLOCATIONS.get();
+        let reads = read_all(&musefs, &handle, &mut buffer);
+        // What is made when it is read (pages of Ogg, offsets in MP4) is made in memory of its own.
+        let is_made = [".ogg", ".opus", ".m4a"].map(|end| path.ends_with(end));
+        if !is_made.contains(&true) {
+            assert_eq!(ALLOCATIONS.get(), allocations, "{reads} reads of {path}");
+        }
+        let after = names.map(|name| sum(&musefs, name));
+        assert_eq!([after[0] - before[0], after[1] - before[1]], [first, 0]);
+        musefs.release(id).unwrap();
+    }
+}
