@@ -4,23 +4,20 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use musefs_core::formats::{self, AudioProperties, Desired, Fetched, Format, Probe, Tag};
 use musefs_core::ids::TrackId;
-use musefs_core::metrics::{CoreMetrics, Metrics};
 use musefs_core::names::ServedPath;
-use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
-use musefs_core::scan::{ScanOptions, scan};
-use musefs_core::serve::{Attempt, Mode, Musefs, ReadBuffer, ServeConfig};
-use musefs_core::store::Store;
+use musefs_core::serve::{Attempt, ReadBuffer};
 use musefs_core::telemetry::{
     AllocatorStats, CoreTelemetry, FuseTelemetry, render_prometheus, render_served,
 };
 use musefs_core::template::{DEFAULT_TEMPLATE, Fallbacks, NumberWidths, Template, TrackValues};
 use musefs_core::tree::{DirectoryInodes, Entry, Inode, NodeIndex, NodeKind, Tree};
-use musefs_telemetry::{Engine, MetricSet as _};
+
+#[path = "../tests/in_process.rs"]
+mod in_process;
 
 /// As many as a large private library has.
 const TRACKS: u32 = 50_000;
@@ -200,42 +197,10 @@ fn trees(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The library of the tests, scanned and served.
-fn served(work: &Path) -> Musefs {
-    let db = work.join("music.db");
-    let mut store = Store::create(&db).expect("a store");
-    let metrics = Metrics::declare(&Engine::new()).expect("metrics");
-    let cancel = AtomicBool::new(false);
-    let options = ScanOptions::default();
-    let targets = [library().canonicalize().expect("the library")];
-    scan(&mut store, &targets, &options, &metrics, &(), &cancel).expect("a scan");
-    drop(store);
-
-    let config = TreeConfig {
-        template: Template::parse(DEFAULT_TEMPLATE).expect("a template"),
-        fallbacks: Fallbacks::default(),
-        mode: Mode::Synthesis,
-        reserved_root_names: Vec::new(),
-    };
-    let engine = Engine::new();
-    let metrics = CoreMetrics::declare(&engine).expect("metrics");
-    let mut refresher = Refresher::open(&db, config, &metrics).expect("the store");
-    let (published, _) = refresher.build(None).expect("a tree");
-    let config = ServeConfig {
-        mode: Mode::Synthesis,
-        header_cache_bytes_max: 64 << 20,
-        readahead_bytes_max: 64 << 20,
-        dir_handles_max: 16,
-        store_connections: 1,
-    };
-    let stores = open_connections(&db, 1, &metrics).expect("a connection");
-    Musefs::new(config, engine, metrics, stores, published)
-}
-
 fn reads(criterion: &mut Criterion) {
     const READ_BYTES: u64 = 128 << 10;
     let work = tempfile::tempdir().expect("a directory");
-    let musefs = served(work.path());
+    let musefs = in_process::serve(&work.path().join("music.db"), 64 << 20);
     let mut group = criterion.benchmark_group("read");
     let tree = musefs.tree();
     for (_, inode) in tree.tracks() {
@@ -271,7 +236,7 @@ fn reads(criterion: &mut Criterion) {
 
 fn texts(criterion: &mut Criterion) {
     let work = tempfile::tempdir().expect("a directory");
-    let musefs = served(work.path());
+    let musefs = in_process::serve(&work.path().join("music.db"), 64 << 20);
     let mut group = criterion.benchmark_group("metrics");
     group.bench_function("snapshot", |bencher| {
         bencher.iter(|| musefs.engine().snapshot());

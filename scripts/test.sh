@@ -130,6 +130,10 @@ scripts/check-models.sh
 heading "Tests"
 cargo test --locked
 
+heading "Features of the telemetry engine"
+cargo test --locked --package musefs-telemetry --features http,logs,tracing --test bridges --test http --example telemetry_subscriber
+cargo test --locked --package musefs-telemetry --no-default-features --lib
+
 heading "The benchmark of a mount, in small"
 scripts/bench.sh --quick >/dev/null
 

@@ -2,17 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use musefs_core::metrics::{CoreMetrics, Metrics};
-use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
-use musefs_core::scan::{ScanOptions, scan};
-use musefs_core::serve::{Attempt, Handle, Mode, Musefs, ReadBuffer, ServeConfig};
-use musefs_core::store::Store;
-use musefs_core::template::{DEFAULT_TEMPLATE, Fallbacks, Template};
+use musefs_core::serve::{Attempt, Handle, Musefs, ReadBuffer};
 use musefs_telemetry::snapshot::Value;
-use musefs_telemetry::{Engine, MetricSet as _};
+
+#[path = "../../tests/in_process.rs"]
+mod in_process;
 
 struct Counting;
 
@@ -36,43 +31,6 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as the caller promised.
         unsafe { System.dealloc(pointer, layout) }
     }
-}
-
-/// The small library of the test data, served by a store at `db`.
-fn serve(db: &Path) -> Musefs {
-    let music = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/library");
-    let scanning = Metrics::declare(&Engine::new()).unwrap();
-    scan(
-        &mut Store::create(db).unwrap(),
-        &[music],
-        &ScanOptions::default(),
-        &scanning,
-        &(),
-        &AtomicBool::new(false),
-    )
-    .unwrap();
-    let engine = Engine::new();
-    let metrics = CoreMetrics::declare(&engine).unwrap();
-    let tree = TreeConfig {
-        template: Template::parse(DEFAULT_TEMPLATE).unwrap(),
-        fallbacks: Fallbacks::default(),
-        mode: Mode::Synthesis,
-        reserved_root_names: Vec::new(),
-    };
-    let (published, _) = Refresher::open(db, tree, &metrics)
-        .unwrap()
-        .build(None)
-        .unwrap();
-    let config = ServeConfig {
-        mode: Mode::Synthesis,
-        header_cache_bytes_max: 1 << 20,
-        // A window that is read ahead is memory.
-        readahead_bytes_max: 0,
-        dir_handles_max: 1,
-        store_connections: 1,
-    };
-    let stores = open_connections(db, 1, &metrics).unwrap();
-    Musefs::new(config, engine, metrics, stores, published)
 }
 
 /// The sum of a family of counters.
@@ -105,7 +63,7 @@ fn read_all(musefs: &Musefs, handle: &Handle, buffer: &mut ReadBuffer) -> u64 {
 #[test]
 fn counting_costs_a_read_neither_memory_nor_a_question_to_the_store() {
     let directory = tempfile::tempdir().unwrap();
-    let musefs = serve(&directory.path().join("store.db"));
+    let musefs = in_process::serve(&directory.path().join("store.db"), 0);
     let mut buffer = ReadBuffer::default();
     let tree = musefs.tree();
     assert!(tree.file_count() > 2);

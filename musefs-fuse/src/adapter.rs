@@ -17,11 +17,11 @@ use musefs_core::serve::{
 };
 use musefs_core::tree::Inode;
 
-use crate::dispatch::pool::{Admission, After, Subject};
+use crate::dispatch::pool::Subject;
 use crate::dispatch::{Dispatch, OwnedReply, Step, Taken};
 use crate::errno::errno;
 use crate::invalidate::Telling;
-use crate::metrics::{Invalidation, Operation};
+use crate::metrics::Operation;
 use crate::metrics_files::{MetricsFiles, NodeId, Snapshot, Target};
 use crate::passthrough::Passthrough;
 use crate::roots::Roots;
@@ -283,9 +283,7 @@ impl Adapter {
                 reply.data(mapped.for_the_kernel());
             });
             if !self.musefs.is_still_what_was_mapped(&handle) {
-                let nothing = ReadBuffer::default();
-                let waits_for = (self.musefs).read_waits_for(&handle, offset, len.into(), &nothing);
-                self.forget_bytes(inode, waits_for);
+                self.telling.forget_bytes(inode);
             }
             return;
         }
@@ -323,24 +321,6 @@ impl Adapter {
                     .answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
             }
         });
-    }
-
-    /// Has the kernel forget the bytes of an inode that may not be its own. That can wait for other reads of it.
-    fn forget_bytes(&self, inode: Inode, waits_for: serve::WaitsFor) {
-        let telling = Arc::clone(&self.telling);
-        let job = Box::new(move || {
-            telling.forget_bytes(inode);
-            After::Done
-        });
-        let file = inode.0;
-        let invalidations = self.dispatch.metrics().counters.invalidations.clone();
-        self.dispatch
-            .pool()
-            .submit(Subject { waits_for, file }, job, |admission| {
-                if admission == Admission::Refused {
-                    invalidations.increment(Invalidation::Dropped);
-                }
-            });
     }
 
     /// Gives the entries of a directory of the tree from `from` on to `emit` (inode, position after it, name,

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -390,8 +391,8 @@ impl MetricsFiles {
         self.musefs.engine().snapshot()
     }
 
-    /// What the mount was told, the directories of the library by the numbers that labels have for them, and what the kernel was
-    /// told.
+    /// What the mount was told, the directories of the library by the numbers that labels have for them, and what the kernel
+    /// was told.
     fn config(&self) -> String {
         let mut text = self.config.clone();
         for (number, root) in self.musefs.roots().iter().enumerate() {
@@ -399,8 +400,8 @@ impl MetricsFiles {
             writeln!(text, "root {number} = {}  # store", root.escape_debug())
                 .expect("a String takes whatever is written to it");
         }
-        let tuning = self.tuning.get().map(Tuning::outcomes);
-        for (name, outcome) in tuning.iter().flatten() {
+        let tuned = self.tuning.get().into_iter().flat_map(Tuning::outcomes);
+        for (name, outcome) in tuned {
             writeln!(text, "kernel.{name} = {outcome}")
                 .expect("a String takes whatever is written to it");
         }

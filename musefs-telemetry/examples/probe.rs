@@ -6,8 +6,8 @@ use musefs_telemetry::dynamic::{DynCounter, DynGauge, DynHistogram, DynOp};
 use musefs_telemetry::scope::Completion;
 use musefs_telemetry::stats::Stats;
 use musefs_telemetry::{
-    AttributeEnum, Buckets, Counter, Counters, Engine, Histogram, MetricSet, Ops, Unit, metric_set,
-    register_op,
+    AttributeEnum, Buckets, Counter, Counters, Engine, Events, Histogram, MetricSet, Ops, Unit,
+    metric_set, register_op,
 };
 
 #[derive(Clone, Copy, AttributeEnum)]
@@ -87,6 +87,11 @@ fn probe_sets(stats: &Stats<Op, Ticks, Levels>, duration_ns: u64) {
     stats.record_op(Op::Open, duration_ns, Completion::Ok);
 }
 
+#[inline(never)]
+fn probe_interest(events: &Events) -> bool {
+    events.interested()
+}
+
 fn named(engine: &Engine) -> Result<Named, musefs_telemetry::DescribeError> {
     let buckets = Buckets::powers_of_two(1, 1 << 20);
     Ok(Named {
@@ -122,5 +127,6 @@ fn main() {
     probe_run_time(black_box(process), black_box(7));
     probe_named(black_box(&named), black_box(7));
     probe_sets(black_box(&stats), black_box(7));
+    println!("{}", probe_interest(black_box(engine.events())));
     println!("{}", engine.schema().len());
 }

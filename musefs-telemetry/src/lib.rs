@@ -5,7 +5,9 @@
 //!                │
 //! record     cells: one slab of monotone u64 per thread, one writer each, plain load + store
 //!            counters, up-down counters, gauges, extremes, histograms; scopes: one end each, one pair of clock reads
-//!                │
+//!                │                                                             └─ Events: tiers, then the one completion
+//!                │                                                                ├─ handlers in line, or later by a queue
+//!                │                                                                └─ kept: the last, the failed, the slow
 //! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop ─ Reporter
 //!            encoders: Prometheus text, OpenMetrics, JSON   ×   a string of the caller's, HTTP
 //! ```
@@ -14,7 +16,8 @@
 //! sums the slabs of all threads. Nothing ever zeroes a live cell, so any number of readers coexist.
 //!
 //! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
-//! operations, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! operations, [`events`] to hear of them one by one, [`logging`] to
+//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
 //! texts.
 //!
 //! # Where to find what you know
@@ -34,10 +37,20 @@
 //! | a collector and a reporter over a queue | [`report::Collector`], [`report::Reporter`] |
 //! | a request id that follows a future, a job | [`WithRequestId`], [`Ctx::enter`](scope::Ctx::enter) |
 //! | tiers, outcomes, a fallback | [`scope::Scope::tier`], [`Outcome`], [`scope::Tier::fallback`] |
+//! | a handler of events, `on_tier_event` and `on_operation_complete` | [`EventHandler`], with [`Events::subscribe`] or `event_handler` of the builder; it never sees an operation without an outcome |
+//! | what the fields of an event are called | [`fields`] |
+//! | coalesced requests, background work | [`Ctx::follows`](scope::Ctx::follows) and [`Ctx::triggers`](scope::Ctx::triggers) |
+//! | a log of operations, of slow ones, of failures | [`Events::recent`], [`Events::slow`] and [`Events::failed`], which are kept whether anybody listens or not |
+//! | event macros with names that the compiler checks | [`event_debug!`], [`event_info!`], [`event_warn!`], [`event_error!`] |
+//! | providers of a context: silent, console at once or behind a queue, own pipeline | [`logging::Providers`]; what telemetry says of itself is never queued ([`logging::InternalMode`]) |
+//! | `RUST_LOG` | `filter_from_environment` of [`logging::ProvidersBuilder`] |
+//! | lines and spans of `tracing` | features `logs` (`events::LogHandler`) and `tracing`; example `telemetry_subscriber` |
+//! | a summary of each operation | example `telemetry_accumulator` |
 //! | a stopwatch | [`Scope`] for operations, [`metrics::SampledTimer`] for paths that are shorter than reading a clock |
 //! | one more in flight, until dropped | `in_flight` of [`UpDownCounter`] |
 //!
 //! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
+//! `logs` has operations as lines of `tracing`, `tracing` as nested spans.
 //!
 //! ```
 //! use musefs_telemetry::{Engine, Family, Label, encode::prometheus};
@@ -71,10 +84,16 @@ pub mod describe;
 #[cfg(feature = "stats")]
 pub mod dynamic;
 pub mod encode;
+mod event;
+#[cfg(feature = "stats")]
+pub mod events;
 #[cfg(feature = "stats")]
 pub mod histograms;
 #[cfg(feature = "http")]
 pub mod http;
+mod logged;
+#[cfg(feature = "stats")]
+pub mod logging;
 #[cfg(feature = "stats")]
 pub mod metrics;
 mod outcome;
@@ -96,13 +115,16 @@ pub mod stats;
 #[cfg(not(feature = "stats"))]
 mod off;
 #[cfg(not(feature = "stats"))]
-pub use off::{cursor, dynamic, histograms, metrics, registry, report, scope, snapshot, stats};
+pub use off::{
+    cursor, dynamic, events, histograms, logging, metrics, registry, report, scope, snapshot, stats,
+};
 
 pub use cursor::{Batch, Cursor, Temporality};
 pub use describe::{
     AttributeEnum, AttributeSet, ClosedSet, DescribeError, Family, Instrument, Kind, Label,
     SeriesKey, Stability, Unit,
 };
+pub use events::{EventHandler, Events, OperationEvent, Subscription, TierEvent, fields};
 pub use histograms::{Buckets, Histogram, Histograms};
 pub use metrics::{
     Counter, Counters, Gauge, Gauges, MetricField, MinMaxSumCount, MinMaxSumCounts,

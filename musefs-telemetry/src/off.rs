@@ -43,7 +43,9 @@ macro_rules! calls {
     };
 }
 
+pub mod events;
 pub mod histograms;
+pub mod logging;
 pub mod metrics;
 pub mod reading;
 pub mod registry;

@@ -1,5 +1,7 @@
 //! How operations and their tiers end: plain data, the same whether anybody counts it or not.
 
+use std::fmt;
+
 use crate::buckets::Buckets;
 use crate::describe::AttributeEnum;
 
@@ -19,6 +21,27 @@ pub enum Completion {
     Panicked,
 }
 
+impl Completion {
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Errno(_) => "errno",
+            Self::Cancelled => "cancelled",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+impl fmt::Display for Completion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errno(number) => write!(formatter, "errno {number}"),
+            _ => formatter.write_str(self.name()),
+        }
+    }
+}
+
 /// How a tier answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -32,6 +55,25 @@ pub enum Outcome {
     Error,
     /// Nobody said.
     Cancelled,
+}
+
+impl Outcome {
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
 }
 
 /// A label whose values are the ways in which an operation can fail.

@@ -143,3 +143,18 @@
 //! }
 //! ```
 //! > `_total` ends the name of every counter and of nothing else
+//!
+//! An event whose name is none:
+//! ```compile_fail,E0080
+//! # use musefs_telemetry::{event_error, logging::Providers};
+//! let log = Providers::builder().build().unwrap().engine();
+//! event_error!(log, "Refresh failed");
+//! ```
+//! > an event's name is two or more parts with dots between
+//!
+//! A queue for what telemetry says of itself:
+//! ```compile_fail,E0308
+//! # use musefs_telemetry::logging::{Mode, Providers};
+//! let providers = Providers::builder().internal(Mode::ConsoleAsync);
+//! ```
+//! > expected `InternalMode`, found `Mode`

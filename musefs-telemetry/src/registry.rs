@@ -15,6 +15,7 @@ pub(crate) use table::{Entry, Source, Table};
 use crate::clock::Clock;
 use crate::describe::{DescribeError, Family, MetricsDescriptor};
 use crate::dynamic::Dynamic;
+use crate::events::Events;
 use crate::metrics::Windows;
 use crate::snapshot::Snapshot;
 
@@ -31,6 +32,7 @@ struct Inner {
     identity: Box<[(String, String)]>,
     clock: Arc<dyn Clock>,
     windows: Arc<Windows>,
+    events: Arc<Events>,
 }
 
 /// The parts of a set, in the order of its fields.
@@ -83,6 +85,18 @@ impl Engine {
         &self.inner.clock
     }
 
+    /// Who hears of its operations, and which of them are kept.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.inner.events
+    }
+
+    /// Milliseconds since 1970 at a moment of the engine's clock, such as the beginning of an operation.
+    pub fn wall_ms(&self, moment_ns: u64) -> u64 {
+        let clock = self.clock();
+        let since_ns = clock.now_ns().saturating_sub(moment_ns);
+        clock.wall_ms().saturating_sub(since_ns / 1_000_000)
+    }
+
     pub(crate) fn dynamic(&self) -> MutexGuard<'_, Dynamic> {
         let dynamic = self.inner.dynamic.lock();
         dynamic.unwrap_or_else(PoisonError::into_inner)
@@ -110,5 +124,6 @@ impl Engine {
     pub fn snapshot_into(&self, snapshot: &mut Snapshot) {
         snapshot.read(self.table());
         self.inner.windows.advance(self.inner.clock.now_ns());
+        self.inner.events.refresh();
     }
 }

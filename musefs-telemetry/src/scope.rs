@@ -2,10 +2,13 @@
 //!
 //! A scope reads the clock when it begins and when it ends; that pair feeds the operation's count, its errors and its
 //! histogram. It ends exactly once: when it is finished, or when it is dropped, as cancelled or as panicked. What happened on
-//! the way is kept as up to eight tiers on the scope itself, so that whoever wants to know gets it without an allocation.
+//! the way is kept as up to eight tiers on the scope itself, so that whoever wants to know gets it without an allocation:
+//! the handlers of [`Events`](crate::events::Events), when there are any.
 
 mod context;
 mod ops;
+mod spans;
+mod threshold;
 
 use std::ops::Deref;
 
@@ -15,42 +18,9 @@ pub use ops::Ops;
 pub use crate::outcome::{Completion, Failure, Failures, OpsSeries, Outcome, TIERS_MAX};
 
 use crate::describe::AttributeEnum;
-
-/// One tier that an operation went through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TierRecord {
-    /// Its name.
-    pub name: &'static str,
-    /// How it answered.
-    pub outcome: Outcome,
-    /// How long it took, where it was timed.
-    pub duration_ns: Option<u64>,
-    /// Whether it stood in for another one.
-    pub fallback: bool,
-}
-
-/// The tiers of an operation, in the order of their end.
-#[derive(Clone, Copy, Debug)]
-struct Tiers {
-    records: [TierRecord; TIERS_MAX],
-    count: usize,
-}
-
-impl Tiers {
-    const NONE: TierRecord = TierRecord {
-        name: "",
-        outcome: Outcome::Cancelled,
-        duration_ns: None,
-        fallback: false,
-    };
-
-    fn push(&mut self, record: TierRecord) {
-        if let Some(place) = self.records.get_mut(self.count) {
-            *place = record;
-        }
-        self.count += 1;
-    }
-}
+pub use crate::event::TierRecord;
+use crate::event::Tiers;
+use spans::Span;
 
 /// What is known of an operation that ended.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +31,21 @@ pub struct Finished<O> {
     pub ctx: Ctx,
     /// How it ended.
     pub completion: Completion,
+    /// When it began, in nanoseconds of the engine's clock.
+    pub started_ns: u64,
     /// How long it took.
     pub duration_ns: u64,
+    /// What it was about; 0 when nobody said.
+    pub subject: u64,
+    /// The process or thread that asked; 0 when nobody said.
+    pub process: u32,
     tiers: Tiers,
 }
 
 impl<O> Finished<O> {
     /// The first [`TIERS_MAX`] tiers that it went through.
     pub fn tiers(&self) -> &[TierRecord] {
-        &self.tiers.records[..self.tiers.count.min(TIERS_MAX)]
+        self.tiers.kept()
     }
 
     /// How many tiers it went through.
@@ -89,7 +65,10 @@ pub struct Scope<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> {
     /// A scope may begin in a destructor that runs while its thread is panicking already.
     began_panicking: bool,
     ended: bool,
+    subject: u64,
+    process: u32,
     tiers: Tiers,
+    span: Span,
 }
 
 impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P> {
@@ -103,10 +82,10 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
             started_ns,
             began_panicking: std::thread::panicking(),
             ended: false,
-            tiers: Tiers {
-                records: [Tiers::NONE; TIERS_MAX],
-                count: 0,
-            },
+            subject: 0,
+            process: 0,
+            tiers: Tiers::EMPTY,
+            span: Span::operation(O::VALUES[operation.position()], ctx),
         }
     }
 
@@ -115,17 +94,50 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
         self.ctx
     }
 
+    /// What the operation is about, such as the number of a file.
+    pub fn set_subject(&mut self, subject: u64) {
+        self.subject = subject;
+    }
+
+    /// The process or thread that asks. What the thread of the queued handlers asks raises no events.
+    pub fn set_process(&mut self, process: u32) {
+        self.process = process;
+    }
+
+    /// The work of `leader` answers this operation, too.
+    pub fn coalesce(&mut self, leader: Ctx) {
+        self.ctx = self.ctx.follows(leader);
+    }
+
+    /// Does `work` for the operation's request, and within its span where there are spans.
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.ctx.enter();
+        self.span.within(work)
+    }
+
     /// Begins a tier called `name`.
     pub fn tier(&mut self, name: &'static str) -> Tier<'_> {
         Tier {
             clock: &**self.ops.clock(),
             tiers: &mut self.tiers,
+            origin_ns: self.started_ns,
             started_ns: None,
             record: TierRecord {
                 name,
-                ..Tiers::NONE
+                ..TierRecord::NONE
             },
+            span: self.span.tier(name, self.ctx),
         }
+    }
+
+    /// A phase called `name` that was timed elsewhere: a tier that did its part.
+    pub fn phase(&mut self, name: &'static str, duration_ns: u64) {
+        self.tiers.push(TierRecord {
+            name,
+            outcome: Outcome::Ok,
+            duration_ns: Some(duration_ns),
+            ..TierRecord::NONE
+        });
     }
 
     /// Ends the operation.
@@ -140,10 +152,14 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
             operation: self.operation,
             ctx: self.ctx,
             completion,
+            started_ns: self.started_ns,
             duration_ns: ended_ns.saturating_sub(self.started_ns),
+            subject: self.subject,
+            process: self.process,
             tiers: self.tiers,
         };
-        self.ops.count(&finished);
+        self.ops.settle(&finished);
+        self.span.end(self.ctx, completion, finished.duration_ns);
         finished
     }
 }
@@ -167,14 +183,19 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Drop for Scope
 pub struct Tier<'a> {
     clock: &'a dyn crate::clock::Clock,
     tiers: &'a mut Tiers,
+    /// When the operation began.
+    origin_ns: u64,
     started_ns: Option<u64>,
     record: TierRecord,
+    span: Span,
 }
 
 impl Tier<'_> {
     /// Times the tier, which costs a pair of clock reads of its own.
     pub fn timed(mut self) -> Self {
-        self.started_ns = Some(self.clock.now_ns());
+        let now_ns = self.clock.now_ns();
+        self.started_ns = Some(now_ns);
+        self.record.began_ns = Some(now_ns.saturating_sub(self.origin_ns));
         self
     }
 
@@ -196,7 +217,10 @@ impl Drop for Tier<'_> {
             let ended_ns = self.clock.now_ns();
             self.record.duration_ns = Some(ended_ns.saturating_sub(started_ns));
         }
-        self.tiers.push(self.record);
+        let record = self.record;
+        self.span
+            .end_tier(record.outcome, record.fallback, record.duration_ns);
+        self.tiers.push(record);
     }
 }
 

@@ -5,10 +5,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use musefs_telemetry::encode::{json, openmetrics, prometheus};
 use musefs_telemetry::scope::Completion;
-use musefs_telemetry::{AttributeEnum, Buckets, Engine, Ops, Outcome, Snapshot, Temporality};
+use musefs_telemetry::{
+    AttributeEnum, Buckets, Engine, EventHandler, OperationEvent, Ops, Outcome, Snapshot,
+    Temporality,
+};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -62,8 +66,12 @@ fn nothing_allocates_after_the_first_time() {
         let mut scope = ops.scope(Op::Read);
         scope.tier("store").timed().finish(Outcome::Hit);
         scope.finish(Completion::Ok);
+        // One that failed is kept with its tiers.
+        drop(ops.scope(Op::Read));
     });
     assert_eq!(counting, 0);
+    assert_eq!(engine.events().recent().len(), 2);
+    assert_eq!(engine.events().failed().len(), 1);
 
     let mut snapshot = Snapshot::default();
     let mut cursor = engine.cursor(Temporality::Delta).sparse();
@@ -85,4 +93,30 @@ fn nothing_allocates_after_the_first_time() {
     read();
     counter.increment();
     assert_eq!(allocations(read), 0);
+}
+
+struct Outcomes(AtomicU64);
+
+impl EventHandler for Outcomes {
+    fn on_operation_complete(&self, event: &OperationEvent<'_>) {
+        self.0.fetch_add(u64::from(event.failed), Relaxed);
+    }
+}
+
+#[test]
+fn telling_a_handler_allocates_nothing_after_a_threads_first_operation() {
+    let engine = Engine::builder()
+        .event_handler(Outcomes(AtomicU64::new(0)))
+        .queued_event_handler(Outcomes(AtomicU64::new(0)))
+        .build()
+        .unwrap();
+    let ops =
+        Ops::<Op>::declare(&engine, "shop", Buckets::powers_of_two(1 << 10, 1 << 30)).unwrap();
+    let operation = || {
+        let mut scope = ops.scope(Op::Open);
+        scope.tier("store").finish(Outcome::Hit);
+        scope.finish(Completion::Errno(2));
+    };
+    operation();
+    assert_eq!(allocations(|| (0..100).for_each(|_| operation())), 0);
 }

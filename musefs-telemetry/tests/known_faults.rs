@@ -1,6 +1,7 @@
 //! Faults of other telemetry designs that concern numbers, each as a test that ours does not have it. Three are elsewhere: that
 //! shards share cache lines, beside the slabs; that reading allocates at each tick, in `allocation.rs`; that a build without
-//! counting leaves the names of run time behind, in `machine_code.rs`.
+//! counting leaves the names of run time behind, in `machine_code.rs`. Those that concern events are in `completions.rs`, in
+//! `bridges.rs` and beside `events`.
 
 #![cfg(feature = "stats")]
 

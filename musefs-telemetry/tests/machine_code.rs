@@ -93,6 +93,20 @@ fn an_event_takes_no_locked_instruction() {
     }
 }
 
+#[test]
+fn asking_for_interest_is_one_load() {
+    let Some(assembly) = disassembly(&[], "with-stats") else {
+        return;
+    };
+    let code = function(&assembly, "probe_interest").expect("it is there");
+    for costly in ["lock ", "xchg %", "mfence", "call"] {
+        assert!(!code.contains(costly), "`{costly}`\n{code}");
+    }
+    // All but padding and what a function begins and ends with anyway.
+    let loads = code.lines().skip(1).filter(|line| line.contains("(%rdi)"));
+    assert_eq!(loads.count(), 1, "{code}");
+}
+
 /// The symbols of the engine in a program.
 fn engine_symbols(assembly: &str) -> Vec<&str> {
     let symbols = assembly.lines().filter(|line| line.ends_with(">:"));

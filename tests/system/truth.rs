@@ -29,6 +29,7 @@ const MOVES_BY_ITSELF: &[(&str, &str)] = &[
     ("musefs_process_", "of the process, not of its work"),
     ("musefs_alloc_", "of the allocator"),
     ("musefs_sqlite_memory_bytes", "of SQLite's allocator"),
+    ("musefs_health_state", "compared by the test itself"),
     ("musefs_render_seconds_total", "the scrape itself"),
     ("musefs_refresh_polls_total", "polls come with time"),
     (
@@ -64,6 +65,21 @@ impl Expected {
 
     fn way(&mut self, way: &str, count: u64) {
         self.add(&format!("musefs_requests_total{{way=\"{way}\"}}"), count);
+    }
+
+    /// Reads that were answered with so many bytes each; the bounds are those of `text`.
+    fn read_sizes(&mut self, sizes: &[usize], text: &Metrics) {
+        let sum: usize = sizes.iter().sum();
+        self.add("musefs_read_size_bytes_count", sizes.len() as u64);
+        self.add("musefs_read_size_bytes_sum", sum as u64);
+        for name in text.names() {
+            if let Some(bound) = name.strip_prefix("musefs_read_size_bytes_bucket{le=\"") {
+                // The last one is infinite.
+                let bound = bound.trim_end_matches("\"}").parse().unwrap_or(usize::MAX);
+                let within = sizes.iter().filter(|&&size| size <= bound).count();
+                self.add(name, within as u64);
+            }
+        }
     }
 
     /// What neither pool nor lane answers is answered by the event loops.
@@ -159,7 +175,7 @@ fn read_to_end(file: BorrowedFd<'_>) -> (Vec<u8>, u64) {
 
 /// Names in a directory, and how many calls listing it took.
 fn list(directory: BorrowedFd<'_>) -> (u64, u64) {
-    let mut buffer = [MaybeUninit::uninit(); 32 * 1024];
+    let mut buffer = vec![MaybeUninit::uninit(); 32 * 1024];
     let mut listing = rustix::fs::RawDir::new(directory, &mut buffer);
     let (mut names, mut calls) = (0, 0);
     loop {
@@ -178,6 +194,7 @@ fn list(directory: BorrowedFd<'_>) -> (u64, u64) {
 
 /// Compares whole texts: what is expected to move moved by just that, durations moved only with their operations, and all else
 /// is as it was.
+#[expect(clippy::float_cmp, reason = "whole numbers, which are exact")]
 fn compare(before: &Metrics, after: &Metrics, expected: &Expected) {
     let (before, after) = (before.samples(), after.samples());
     let names =
@@ -215,6 +232,9 @@ fn compare(before: &Metrics, after: &Metrics, expected: &Expected) {
         {
             // How long they took nobody knows, but whether there were any.
             moved == 0.0 || op_count.unwrap() > 0
+        } else if family == "musefs_resolve_seconds_total" {
+            let resolves = name.replace("resolve_seconds", "resolves");
+            (moved > 0.0) == expected.0.contains_key(&resolves)
         } else {
             moved == 0.0
         };
@@ -271,7 +291,14 @@ fn every_number_moves_by_what_was_done_and_no_other_moves() {
     assert_eq!(calls, len.div_ceil(CHUNK_BYTES as u64) + 1);
     expected.ops("read", calls);
     expected.ops("release", 1);
-    expected.add("musefs_read_bytes_total{source=\"backing\"}", len);
+    let served = "musefs_read_bytes_total{source=\"backing\",format=\"flac\"}";
+    expected.add(served, len);
+    // Two whole pieces, the rest, and nothing at the end.
+    let sizes = [CHUNK_BYTES, CHUNK_BYTES, bytes.len() - 2 * CHUNK_BYTES, 0];
+    expected.read_sizes(&sizes, &before);
+    expected.add("musefs_reads_total{pattern=\"header\"}", 1);
+    expected.add("musefs_reads_total{pattern=\"sequential\"}", calls - 1);
+    expected.add("musefs_resolves_total{cause=\"open\"}", 1);
     expected.add("musefs_cache_header_misses_total", 1);
     expected.add("musefs_cache_header_entries", 1);
     // What is past the end needs nobody; the device is asked once what it can do.
@@ -316,10 +343,20 @@ fn every_number_moves_by_what_was_done_and_no_other_moves() {
     expected.add("musefs_cache_header_misses_total", 2);
     expected.add("musefs_backing_failures_total{reason=\"missing\"}", 2);
     expected.add("musefs_tracks_dark{reason=\"missing\"}", 1);
+    // That is a trouble to tell: of the states, another one has the 1.
+    let health = |metrics: &Metrics| {
+        ["ok", "degraded"].map(|state| {
+            let sample = format!("musefs_health_state{{state=\"{state}\"}}");
+            metrics.value(&sample)
+        })
+    };
+    assert_eq!(health(&before), [1, 0]);
+    expected.add("musefs_resolves_total{cause=\"open\"}", 2);
     expected.add("musefs_backing_opens_total", 2);
     expected.way("pooled", 2);
 
     let after = driven.scrape(&mut expected);
+    assert_eq!(health(&after), [0, 1]);
     expected.rest_is_inline(&before, &after);
     compare(&before, &after, &expected);
 }

@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use musefs_telemetry::clock::Clock;
 use musefs_telemetry::dynamic::DynCounter;
 use musefs_telemetry::{
-    AttributeEnum, Buckets, Completion, Counter, Counters, Engine, Histogram, MetricSet, Ops,
-    metric_set,
+    AttributeEnum, Buckets, Completion, Counter, Counters, Engine, EventHandler, Histogram,
+    MetricSet, OperationEvent, Ops, Outcome, TierEvent, metric_set,
 };
 
 thread_local! {
@@ -49,6 +51,50 @@ pub struct Subjects {
     pub ops: Ops<Op>,
     /// One cell for all threads.
     pub shared: AtomicU64,
+    /// Operations that nobody hears of, on a clock that costs nothing.
+    pub unheard: Ops<Op>,
+    /// The same, with a handler in line.
+    pub heard: Ops<Op>,
+}
+
+/// Time stands still, and asking for it takes none.
+#[derive(Debug)]
+struct NoClock;
+
+impl Clock for NoClock {
+    fn now_ns(&self) -> u64 {
+        0
+    }
+
+    fn wall_ms(&self) -> u64 {
+        0
+    }
+}
+
+/// A handler that looks at everything and keeps nothing.
+struct Looks;
+
+impl EventHandler for Looks {
+    fn on_tier_event(&self, event: &TierEvent<'_>) {
+        black_box(event.name);
+    }
+
+    fn on_operation_complete(&self, event: &OperationEvent<'_>) {
+        black_box(event.duration_ns);
+    }
+}
+
+/// Operations on a clock that costs nothing. They keep their engine's handlers.
+fn operations(heard: bool) -> Ops<Op> {
+    let builder = Engine::builder().clock(Arc::new(NoClock));
+    let builder = if heard {
+        builder.event_handler(Looks)
+    } else {
+        builder
+    };
+    let engine = builder.build().expect("there is no label to be refused");
+    Ops::declare(&engine, "bench", Buckets::powers_of_two(1 << 10, 1 << 36))
+        .expect("room for operations")
 }
 
 impl Subjects {
@@ -66,6 +112,8 @@ impl Subjects {
             ops: Ops::declare(&engine, "bench", Buckets::powers_of_two(1 << 10, 1 << 36))
                 .expect("room for operations"),
             shared: AtomicU64::new(0),
+            unheard: operations(false),
+            heard: operations(true),
             engine,
         }
     }
@@ -151,5 +199,34 @@ pub fn op(subjects: &Subjects, count: u64) {
             black_box(value << 12),
             black_box(Completion::Ok),
         );
+    }
+}
+
+/// Whether anybody listens.
+#[inline(never)]
+pub fn interest(subjects: &Subjects, count: u64) {
+    for _ in 0..count {
+        black_box(black_box(subjects.engine.events()).interested());
+    }
+}
+
+/// An operation with one tier that nobody hears of.
+#[inline(never)]
+pub fn unheard(subjects: &Subjects, count: u64) {
+    whole(black_box(&subjects.unheard), count);
+}
+
+/// The same, with a handler in line.
+#[inline(never)]
+pub fn heard(subjects: &Subjects, count: u64) {
+    whole(black_box(&subjects.heard), count);
+}
+
+#[inline(never)]
+fn whole(ops: &Ops<Op>, count: u64) {
+    for _ in 0..count {
+        let mut scope = ops.scope(black_box(Op::Read));
+        scope.tier("memory").finish(Outcome::Hit);
+        black_box(scope.finish(Completion::Ok));
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::CoreMetrics;
-use musefs_core::refresh::{BuildReport, Refresher, Watch, open_connections};
+use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
 use musefs_telemetry::{Engine, Family};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -117,6 +117,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         appearance.ttl,
         edge,
     )?);
+    telling.through(&invalidator);
     let interval = Duration::from_millis(args.poll_interval_ms);
     let _watch = watch_store(&args.db, &musefs);
     let told = Arc::clone(&invalidator);
@@ -132,18 +133,17 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let _control = device.and_then(|device| open_control(device, served));
     let keeper = keep(textfile, args.metrics_textfile_interval, metrics_files)?;
     watch_session(session, events)?;
-    say_ready(&mountpoint, &built);
+    say(
+        io::stdout(),
+        format_args!(
+            "{} has {}; Ctrl-C unmounts",
+            mountpoint.display(),
+            report::told(&built)
+        ),
+    );
 
     let served = wait_for_end(&ended, &mountpoint, device);
-    let deadline = Instant::now() + STOP_DEADLINE;
-    let stopped = [
-        // First, while there is a lane to render what it writes.
-        keeper.is_none_or(|keeper| keeper.stop(deadline)),
-        musefs.turns().ask_and_wait(deadline),
-        health.roots.stop(deadline),
-        dispatch.stop(deadline),
-    ];
-    if stopped.contains(&false) {
+    if !stop(keeper, &health) {
         tracing::warn!(
             "a thread is stuck on a disk or network that does not answer; leaving without it"
         );
@@ -151,6 +151,19 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         std::process::exit(served?.into());
     }
     served
+}
+
+/// Ends the threads of a mount; whether all ended in time.
+fn stop(keeper: Option<Keeper>, health: &Health) -> bool {
+    let deadline = Instant::now() + STOP_DEADLINE;
+    let stopped = [
+        // First, while there is a lane to render what it writes.
+        keeper.is_none_or(|keeper| keeper.stop(deadline)),
+        health.musefs.turns().ask_and_wait(deadline),
+        health.roots.stop(deadline),
+        health.dispatch.stop(deadline),
+    ];
+    !stopped.contains(&false)
 }
 
 /// What the mount counts, all of it: the catalogue does not change after this.
@@ -207,16 +220,16 @@ fn start_dispatch(
     Ok(dispatch)
 }
 
-/// Tells the kernel what makes the mount on `device` faster, and log and metrics what came of it.
+/// Tells the kernel what makes the mount faster, and the log and the metrics directory what came of it.
 fn tune(device: Option<u64>, readahead_kib: u32, metrics_files: &MetricsFiles) {
+    if let Some(device) = device {
+        metrics_files.mounted_as(device);
+    }
     let tuning = Tuning::apply(device, readahead_kib);
     for (name, outcome) in tuning.outcomes() {
         tracing::info!("the kernel's {name} = {outcome}");
     }
     metrics_files.tell_tuning(tuning);
-    if let Some(device) = device {
-        metrics_files.mounted_as(device);
-    }
 }
 
 /// Edits are found by polling where the store cannot be watched.
@@ -318,17 +331,6 @@ fn watch_session(session: Session<Adapter>, events: Sender<Event>) -> io::Result
             events.send(Event::SessionEnded(session.run())).ok();
         })?;
     Ok(())
-}
-
-fn say_ready(mountpoint: &Path, built: &BuildReport) {
-    say(
-        io::stdout(),
-        format_args!(
-            "{} has {}; Ctrl-C unmounts",
-            mountpoint.display(),
-            report::told(built)
-        ),
-    );
 }
 
 /// Tells the user. A pipe or terminal that is gone is no reason to end, and least of all to leave a mount behind.

@@ -94,6 +94,9 @@ pub enum DescribeError {
         /// The longest run of free cells.
         free: usize,
     },
+    /// The system has no thread for queued handlers.
+    #[error("the system has no thread for queued event handlers")]
+    Thread,
 }
 
 impl Family {

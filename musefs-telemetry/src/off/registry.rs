@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::{EventHandler, Events};
 use super::histograms::{Histogram, Histograms};
 use super::metrics::{
     Counter, Counters, Gauge, Gauges, MinMaxSumCounts, ObserveCounters, ObserveGauges,
@@ -63,6 +64,21 @@ impl EngineBuilder {
         self
     }
 
+    /// Drops the handler.
+    pub fn event_handler(self, _: impl EventHandler + 'static) -> Self {
+        self
+    }
+
+    /// Drops the handler.
+    pub fn queued_event_handler(self, _: impl EventHandler + 'static) -> Self {
+        self
+    }
+
+    /// Does nothing.
+    pub fn operations_kept(self, _: usize, _: usize) -> Self {
+        self
+    }
+
     /// Does nothing.
     pub fn extremes_window_ns(self, _: u64) -> Self {
         self
@@ -97,6 +113,10 @@ impl Engine {
     }
 
     calls! {
+        /// Nobody.
+        fn events(&self) -> &Arc<Events> = Events::nobody();
+        /// 0.
+        fn wall_ms(&self, moment_ns: u64) -> u64 = 0;
         /// None.
         fn attributes(&self) -> &[(String, String)] = &[];
         /// Nothing.

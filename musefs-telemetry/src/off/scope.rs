@@ -11,6 +11,7 @@ use crate::buckets::Buckets;
 use crate::describe::{AttributeEnum, DescribeError, SeriesKey};
 use crate::registry::Engine;
 
+pub use crate::event::TierRecord;
 pub use crate::outcome::{Completion, Failure, Failures, OpsSeries, Outcome, TIERS_MAX};
 
 empty! {
@@ -67,6 +68,10 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
         fn record_op(&self, operation: O, duration_ns: u64, completion: Completion);
         /// Does nothing.
         fn set_slow_ns(&self, slow_ns: u64);
+        /// Does nothing.
+        fn follow_quantile(&self, q: f64);
+        /// None is.
+        fn slow_ns(&self) -> u64 = u64::MAX;
     }
 
     /// Nothing.
@@ -87,6 +92,28 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
     pub fn ctx(&self) -> Ctx {
         Ctx
     }
+
+    /// Does nothing.
+    #[inline]
+    pub fn set_subject(&mut self, _: u64) {}
+
+    /// Does nothing.
+    #[inline]
+    pub fn set_process(&mut self, _: u32) {}
+
+    /// Does nothing.
+    #[inline]
+    pub fn coalesce(&mut self, _: Ctx) {}
+
+    /// Does `work`.
+    #[inline]
+    pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        work()
+    }
+
+    /// Does nothing.
+    #[inline]
+    pub fn phase(&mut self, _: &'static str, _: u64) {}
 
     /// Nothing.
     #[inline]

@@ -1,4 +1,6 @@
 use super::dynamic::{DynCounter, DynGauge, DynHistogram, DynOp, OpSite};
+use super::events::{Events, Subscription};
+use super::logging::{Provider, Providers, ProvidersBuilder};
 use super::metrics::{
     Counter, Counters, Gauge, InFlight, MinMaxSumCount, SampledTimer, UpDownCounter,
 };
@@ -20,6 +22,8 @@ fn every_type_is_empty() {
             Ctx,
         )>(),
         size_of::<Stats<Failure, (), ()>>(),
+        size_of::<(Events, Subscription)>(),
+        size_of::<(Provider, Providers, ProvidersBuilder)>(),
     ];
-    assert_eq!(sizes, [0; 5]);
+    assert_eq!(sizes, [0; 7]);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::table::{Part, Source};
 use super::{Engine, Parts};
 use crate::cells::Slot;
-use crate::describe::{DescribeError, Family, Fault, Instrument, MetricsDescriptor};
+use crate::describe::{DescribeError, Family, Fault, Instrument, Label, MetricsDescriptor, intern};
 use crate::histograms::{Exemplars, Histogram, Histograms};
 use crate::metrics::{
     Counter, Counters, Extremes, Gauge, Gauges, MetricField, MinMaxSumCounts, ObserveCounters,
@@ -73,6 +73,25 @@ impl Engine {
         let observed = ObserveCounters::from_part(part);
         observed.observe(callback);
         Ok(observed)
+    }
+
+    /// The same with a name of run time, and numbers that are never negative.
+    pub(crate) fn observe_total(
+        &self,
+        name: String,
+        help: &str,
+        labels: &[Label],
+        callback: impl Fn(usize) -> u64 + Send + Sync + 'static,
+    ) -> Result<(), DescribeError> {
+        let family = intern(&name, help, Family::counter("", ""), labels, None).ok_or(
+            DescribeError::Exhausted {
+                name,
+                needed: 1,
+                free: 0,
+            },
+        )?;
+        let value = move |index| i64::try_from(callback(index)).unwrap_or(i64::MAX);
+        self.observe_counters(family, value).map(drop)
     }
 
     /// Declares a family of gauges that `callback` tells, by series index.

@@ -1,8 +1,8 @@
 //! The numbers of a closed set of operations: how many, how many failed and how, how long they took.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::threshold::Threshold;
 use super::{Completion, Ctx, Failure, Failures, Finished, OpsSeries, Scope};
 use crate::buckets::Buckets;
 use crate::cells::Slot;
@@ -10,6 +10,8 @@ use crate::clock::Clock;
 use crate::describe::{
     AttributeEnum, DescribeError, Family, Instrument, Kind, Label, Unit, intern,
 };
+use crate::event::OperationEvent;
+use crate::events::Events;
 use crate::histograms::Histograms;
 use crate::metrics::Counters;
 use crate::registry::Engine;
@@ -29,8 +31,8 @@ pub struct Ops<O, E = Failure> {
     timed: usize,
     durations: Histograms,
     clock: Arc<dyn Clock>,
-    /// Operations that took at least so long leave an example in the histogram.
-    slow_ns: AtomicU64,
+    threshold: Arc<Threshold>,
+    events: Arc<Events>,
     failures: std::marker::PhantomData<fn(E)>,
 }
 
@@ -110,6 +112,9 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
         let durations = Histograms::from_part(durations);
         let counts = counts.slot();
         let (failures_at, failures_from) = failure_cells::<O, E>(pairs.as_deref());
+        let (threshold, events) = (Threshold::new(), Arc::clone(engine.events()));
+        events.prepare();
+        events.refresh_with(threshold.refresher(durations.clone(), timed));
         Ok(Self {
             cells: counts.joined(durations.slot()),
             counts: Counters::new(counts),
@@ -119,7 +124,8 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
             timed,
             durations,
             clock: Arc::clone(engine.clock()),
-            slow_ns: AtomicU64::new(u64::MAX),
+            threshold,
+            events,
             failures: std::marker::PhantomData,
         })
     }
@@ -187,9 +193,21 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
         self.count_failure(index, completion);
     }
 
-    /// From here on, operations with a request that took at least so long leave an example in the histogram.
+    /// From here on, operations that took at least so long are kept with their tiers, and those with a request leave an example
+    /// in the histogram.
     pub fn set_slow_ns(&self, slow_ns: u64) {
-        self.slow_ns.store(slow_ns, Relaxed);
+        self.threshold.set(slow_ns);
+    }
+
+    /// The same, with a limit that each snapshot of the engine sets anew: what `q` of all operations did not take longer than.
+    /// Until there were a hundred, none is slow. A `q` that is not between 0 and 1 changes nothing.
+    pub fn follow_quantile(&self, q: f64) {
+        self.threshold.follow(q);
+    }
+
+    /// How long an operation has to take to be slow; `u64::MAX` when none is.
+    pub fn slow_ns(&self) -> u64 {
+        self.threshold.get()
     }
 
     #[inline]
@@ -200,20 +218,36 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
         }
     }
 
-    pub(super) fn count(&self, finished: &Finished<O>) {
+    /// Counts an operation that ended, keeps it if it is worth it, and tells whoever listens.
+    pub(super) fn settle(&self, finished: &Finished<O>) {
         let (operation, duration_ns) = (finished.operation, finished.duration_ns);
+        let ctx = finished.ctx;
         self.record_op(operation, duration_ns, finished.completion);
-        let slow = duration_ns >= self.slow_ns.load(Relaxed)
-            && finished.ctx.request_id != 0
-            && operation.position() < self.timed;
-        if slow {
+        let slow = duration_ns >= self.threshold.get();
+        if slow && ctx.request_id != 0 && operation.position() < self.timed {
             self.durations.keep_exemplar(
                 operation.position(),
                 duration_ns,
-                finished.ctx.request_id,
+                ctx.request_id,
                 self.clock.wall_ms(),
             );
         }
+        let event = OperationEvent {
+            request_id: ctx.request_id,
+            instance: ctx.instance,
+            cause: ctx.cause,
+            leader: ctx.leader,
+            operation: O::VALUES[operation.position()],
+            outcome: finished.completion,
+            failed: E::of(finished.completion).is_some(),
+            started_ns: finished.started_ns,
+            duration_ns,
+            subject: finished.subject,
+            process: finished.process,
+            tier_count: finished.tier_count(),
+            tiers: finished.tiers(),
+        };
+        self.events.tell(&event, slow);
     }
 }
 

@@ -40,7 +40,7 @@ impl Server {
         assert!(config.contains("localhost:9100") && config.contains("15s"));
         let config = config
             .replace("localhost:9100", &exporter.address())
-            .replace("15s", "250ms");
+            .replace("15s", "500ms");
         std::fs::write(directory.join("prometheus.yml"), config).expect("a file of the test's own");
         let rules = contrib_text("prometheus-rules.yml");
         std::fs::write(directory.join("prometheus-rules.yml"), rules)

@@ -1,7 +1,7 @@
 //! What metrics cost: who reads them, and who is served meanwhile. Where a ratio is near one, the two are measured in turn in
 //! many short runs, and each pair gives one ratio.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -177,6 +177,21 @@ type Ratios = anyhow::Result<Vec<f64>>;
 fn on_and_off(bench: &Bench) -> anyhow::Result<[Ratios; 3]> {
     let silent = bench.programs.silent.as_deref();
     let silent = silent.context("there is no build without telemetry (--quick makes none)")?;
+    let ours = &bench.programs.ours;
+    let [sequential, random] = reads_on_and_off(bench, silent)?;
+    let store = bench.store(Column::Ours, &bench.many)?;
+    let walk = |program: &Path| {
+        let mounted = bench.mount_store(program, &store, &bench.many, As::Self_, &[])?;
+        sample::walk(&mounted.at, bench.many.tracks)
+    };
+    let walks = pairs(bench.amounts.pairs, &mut || walk(ours), &mut || {
+        walk(silent)
+    });
+    Ok([sequential, random, walks])
+}
+
+/// Both are mounted all the while.
+fn reads_on_and_off(bench: &Bench, silent: &Path) -> anyhow::Result<[Ratios; 2]> {
     let store = bench.store(Column::Ours, &bench.large)?;
     let ours = &bench.programs.ours;
     let on = bench.mount_store(ours, &store, &bench.large, As::Self_, &[])?;
@@ -193,16 +208,7 @@ fn on_and_off(bench: &Bench) -> anyhow::Result<[Ratios; 3]> {
         &mut || Ok(sample::random(&on, 1, reads)?.recip()),
         &mut || Ok(sample::random(&off, 1, reads)?.recip()),
     );
-    let store = bench.store(Column::Ours, &bench.many)?;
-    let walk = |program: &PathBuf| {
-        let mounted = bench.mount_store(program, &store, &bench.many, As::Self_, &[])?;
-        sample::walk(&mounted.at, bench.many.tracks)
-    };
-    let silent = silent.to_owned();
-    let walks = pairs(bench.amounts.pairs, &mut || walk(ours), &mut || {
-        walk(&silent)
-    });
-    Ok([sequential, random, walks])
+    Ok([sequential, random])
 }
 
 fn beside_scraping(bench: &mut Bench) {

@@ -190,6 +190,10 @@ pub(super) const GROUPS: &[Group] = &[
                 "musefs_passthrough_active",
                 "Nothing to do: what the kernel reads by itself is in no other number here.",
             ),
+            (
+                "musefs_passthrough_opens_total",
+                "Not growing in structure-only mode: the kernel reads no files by itself. The file `config` says why.",
+            ),
         ],
     },
     Group {

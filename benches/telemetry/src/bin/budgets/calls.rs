@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Instant;
 
 use musefs_telemetry_benches::{
-    Loop, Subjects, cell, cell_of_value, counter, dynamic, histogram, labelled, op,
+    Loop, Subjects, cell, cell_of_value, counter, dynamic, heard, histogram, interest, labelled,
+    op, shared, unheard,
 };
 
 use crate::Check;
-use crate::measure::{medians, nanoseconds};
+use crate::measure::{Row, medians, nanoseconds};
 
 const CALLS: u32 = 200_000;
 const ROUNDS: usize = 41;
@@ -19,7 +20,7 @@ const ROUNDS: usize = 41;
 const ROUNDS_MAX: usize = 400;
 
 /// What is called, the loop around a thread-local cell that is like it, and how many times its cost it may have.
-const BUDGETS: [(&str, Loop, Loop, f64); 5] = [
+const BUDGETS: [(&str, Loop, Loop, f64); 6] = [
     ("counter of a declared set", counter, cell, 2.0),
     (
         "labelled counter of a declared set",
@@ -30,7 +31,12 @@ const BUDGETS: [(&str, Loop, Loop, f64); 5] = [
     ("counter of run time", dynamic, cell, 4.0),
     ("histogram", histogram, cell_of_value, 6.0),
     ("operation", op, cell_of_value, 8.0),
+    ("whether anybody listens", interest, cell, 1.0),
 ];
+
+/// How many additions to an atomic that another thread adds to it may cost to tell a handler in line of a tier and of its
+/// operation.
+const TOLD: f64 = 3.0;
 
 /// How much longer a call may take when a second thread makes it, too. Lines that are shared cost several times as much.
 const FLAT: f64 = 1.5;
@@ -42,6 +48,10 @@ pub fn checks() -> Vec<Check> {
         println!("There is one core only: calls from two threads are not measured.");
     }
     let mut checks: Vec<Check> = Vec::new();
+    if cores >= 2 {
+        let ours = Arc::clone(&subjects);
+        checks.push(Box::new(move || told(&ours)));
+    }
     for (name, call, like, budget) in BUDGETS {
         let ours = Arc::clone(&subjects);
         checks.push(Box::new(move || {
@@ -66,6 +76,20 @@ pub fn checks() -> Vec<Check> {
         }));
     }
     checks
+}
+
+/// What a handler in line adds to an operation with one tier, beside an atomic; both from two threads, without which nothing
+/// is shared.
+fn told(subjects: &Subjects) -> Row {
+    let rounds: Vec<_> = (0..ROUNDS_MAX)
+        .filter_map(|_| {
+            let telling = together(heard, subjects)? - together(unheard, subjects)?;
+            Some((telling, together(shared, subjects)?))
+        })
+        .take(ROUNDS)
+        .collect();
+    let name = "handler told of tier and end / atomic of two threads";
+    medians(name.into(), &rounds, TOLD)
 }
 
 /// Nanoseconds of one call.

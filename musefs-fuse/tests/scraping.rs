@@ -1,0 +1,123 @@
+//! Reading the metrics again within a second is no work: nothing is allocated, no statement reaches the store and no call a
+//! backing file.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use musefs_core::serve::Musefs;
+use musefs_fuse::dispatch::{Dispatch, DispatchConfig};
+use musefs_fuse::health::Health;
+use musefs_fuse::metrics::EdgeMetrics;
+use musefs_fuse::metrics_files::{DirectoryName, Gauges, MetricsFiles, NodeId, Presentation};
+use musefs_fuse::passthrough::Passthrough;
+use musefs_fuse::roots::Roots;
+use musefs_telemetry::{Engine, Family};
+
+#[path = "../../tests/in_process.rs"]
+mod in_process;
+
+static OPENS: Family = Family::counter("opens_total", "Opens.");
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[expect(unsafe_code, reason = "an allocator that counts is an allocator")]
+// SAFETY: every call is handed to the system's allocator as it came; counting touches a thread-local number alone.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+fn metrics_files(musefs: &Arc<Musefs>) -> MetricsFiles {
+    let engine = musefs.engine();
+    let edge = EdgeMetrics::declare(engine).unwrap();
+    let gauges = Gauges::declare(engine).unwrap();
+    let config = DispatchConfig {
+        workers: 1,
+        queue_len_max: 1,
+        backing_timeout: Duration::from_secs(30),
+    };
+    let health = Health {
+        musefs: Arc::clone(musefs),
+        dispatch: Dispatch::start(config, edge).unwrap(),
+        roots: Roots::watch(Arc::clone(musefs)).unwrap(),
+        refreshing: Arc::default(),
+    };
+    let presentation = Presentation {
+        directory: Some(DirectoryName {
+            name: ".musefs-metrics".into(),
+            hidden: false,
+        }),
+        identity: Vec::new(),
+        config: String::new(),
+    };
+    let opens = Engine::new().counter(&OPENS).unwrap();
+    let passthrough = Passthrough::new(Err("nothing is mounted"), opens);
+    MetricsFiles::new(presentation, gauges, Arc::new(health), passthrough)
+}
+
+/// What the store and the backing files were asked so far.
+fn asked(musefs: &Musefs) -> u64 {
+    let snapshot = musefs.engine().snapshot();
+    [
+        "musefs_store_queries_total",
+        "musefs_backing_opens_total",
+        "musefs_backing_stats_total",
+        "musefs_backing_preads_total",
+    ]
+    .into_iter()
+    .map(|name| {
+        let metric = snapshot.find(name).expect(name);
+        let series = 0..metric.family().series_count();
+        let values = series.filter_map(|index| snapshot.value(metric.family(), index));
+        values.sum::<u64>()
+    })
+    .sum()
+}
+
+#[test]
+fn a_warm_snapshot_is_read_without_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let musefs = Arc::new(in_process::serve(&directory.path().join("music.db"), 0));
+    let files = metrics_files(&musefs);
+    let texts = ["metrics", "metrics.prom", "metrics.om", "metrics.json"];
+    let nodes = texts.map(|name| files.child(NodeId::ROOT, OsStr::new(name)).unwrap());
+    // As often as a request looks; the whole second is seldom over in the middle of it.
+    let read_all = || -> Option<u64> {
+        let before = ALLOCATIONS.get();
+        for node in nodes {
+            let snapshot = files.warm()?;
+            let len = files.len(node, &snapshot)?;
+            let handle = files.open(files.text(node, &snapshot)?);
+            assert_eq!(files.opened(handle).map(|text| text.len()), Some(len));
+            assert!(files.release(handle));
+        }
+        Some(ALLOCATIONS.get() - before)
+    };
+    let asked_before = asked(&musefs);
+    let mut least = u64::MAX;
+    for _ in 0..20 {
+        files.fresh();
+        least = least.min(read_all().unwrap_or(u64::MAX));
+        least = least.min(read_all().unwrap_or(u64::MAX));
+    }
+    assert_eq!(least, 0, "allocations of a second look");
+    assert_eq!(asked(&musefs), asked_before, "rendering asks nobody either");
+}

@@ -1,0 +1,222 @@
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::{event_debug, event_error, event_info, event_warn};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl Text {
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn builder(text: &Text) -> ProvidersBuilder {
+    let clock = ManualClock::default();
+    // The last millisecond of a leap day.
+    clock.advance(1_709_251_199_999 * 1_000_000);
+    Providers::builder()
+        .clock(Arc::new(clock))
+        .console(text.clone())
+}
+
+#[test]
+fn a_line_has_the_request_id_and_fields_that_cannot_break_it() {
+    let text = Text::default();
+    let providers = builder(&text).engine(Mode::ConsoleDirect).build().unwrap();
+    let log = providers.engine();
+    event_info!(log, "store.scan.ended");
+    let _entered = Ctx::request(1, 42).enter();
+    let path = String::from("a b\nERROR");
+    event_error!(
+        log,
+        "store.refresh.failed",
+        rows = 7_u64,
+        left = -2,
+        ratio = 0.5,
+        late = true,
+        path = &path,
+        error = %std::io::Error::other("gone"),
+        seen = ?Some("x"),
+    );
+    assert_eq!(
+        text.take(),
+        "2024-02-29T23:59:59.999Z INFO  engine store.scan.ended request_id=0\n\
+         2024-02-29T23:59:59.999Z ERROR engine store.refresh.failed request_id=42 rows=7 left=-2 ratio=0.5 late=true \
+         path=\"a b\\nERROR\" error=gone seen=\"Some(\\\"x\\\")\"\n"
+    );
+}
+
+#[test]
+fn values_of_events_that_go_nowhere_are_not_looked_at() {
+    let text = Text::default();
+    let providers = builder(&text)
+        .engine(Mode::ConsoleDirect)
+        .filter("warn,store.scan=debug")
+        .unwrap()
+        .build()
+        .unwrap();
+    let looked = Cell::new(0);
+    let look = || {
+        looked.set(looked.get() + 1);
+        looked.get()
+    };
+    event_debug!(providers.engine(), "store.refresh.began", look = look());
+    event_info!(providers.engine(), "store.refresh.ended", look = look());
+    // A context that nobody set up is silent.
+    event_error!(providers.global(), "store.scan.failed", look = look());
+    event_error!(providers.internal(), "store.scan.failed", look = look());
+    assert_eq!(looked.get(), 0);
+    event_debug!(providers.engine(), "store.scan.began", look = look());
+    event_warn!(providers.engine(), "pool.thread.stuck", look = look());
+    assert_eq!((looked.get(), text.take().lines().count()), (2, 2));
+}
+
+#[test]
+fn a_pipeline_gets_typed_events_and_what_it_says_itself_is_internal() {
+    let text = Text::default();
+    let own: Arc<Mutex<Option<Provider>>> = Arc::default();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (provider, names) = (Arc::clone(&own), Arc::clone(&seen));
+    let pipeline = Mode::Pipeline(Arc::new(move |event: &Event<'_>| {
+        names.lock().unwrap().push((event.name, event.context));
+        let provider = provider.lock().unwrap().clone().unwrap();
+        event_warn!(provider, "exporter.send.failed", of = event.name);
+        assert!(event.name != "queue.push.failed", "a pipeline that panics");
+    }));
+    let providers = builder(&text)
+        .admin(pipeline)
+        .internal(InternalMode::ConsoleDirect)
+        .build()
+        .unwrap();
+    *own.lock().unwrap() = Some(providers.admin());
+    event_info!(providers.admin(), "mount.config.changed");
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [("mount.config.changed", Context::Admin)]
+    );
+    let said = text.take();
+    assert!(
+        said.contains("WARN  internal exporter.send.failed request_id=0 of=mount.config.changed"),
+        "{said}"
+    );
+    event_info!(providers.admin(), "queue.push.failed");
+    assert_eq!(providers.panics(), 1);
+    text.take();
+    // The panic did not leave the thread exporting.
+    event_info!(providers.admin(), "mount.config.changed");
+    assert_eq!(seen.lock().unwrap().len(), 3);
+    Providers::exporting(|| event_info!(providers.admin(), "mount.config.changed"));
+    assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+/// A console that waits before each line until it is let go.
+struct Stuck(std::sync::mpsc::Receiver<()>, Text);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = self.0.recv();
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stuck_console_behind_a_queue_delays_nobody_and_what_it_misses_is_counted() {
+    let text = Text::default();
+    let (open, gate): (Sender<()>, _) = channel();
+    let providers = builder(&text)
+        .console(Stuck(gate, text.clone()))
+        .engine(Mode::ConsoleAsync)
+        .build()
+        .unwrap();
+    let log = providers.engine();
+    let said = LINES_MAX as u64 * 2;
+    for number in 0..said {
+        event_info!(log, "pool.thread.stuck", number = number);
+    }
+    assert!(!providers.flush(Duration::from_millis(20)));
+    let dropped = providers.lines_dropped();
+    assert!(dropped >= said - LINES_MAX as u64 - 1, "{dropped}");
+    drop(open);
+    assert!(providers.flush(PATIENCE));
+    assert_eq!(text.take().lines().count() as u64 + dropped, said);
+}
+
+/// A console on which nothing can be written.
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("broken"))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_that_nobody_can_write_are_counted() {
+    let providers = Providers::builder()
+        .console(Broken)
+        .global(Mode::ConsoleDirect)
+        .build()
+        .unwrap();
+    event_error!(providers.global(), "console.write.failed");
+    assert_eq!(providers.lines_dropped(), 1);
+    let engine = Engine::new();
+    providers.declare(&engine, "shop").unwrap();
+    let snapshot = engine.snapshot();
+    let metric = snapshot.find("shop_log_lines_dropped_total").unwrap();
+    assert_eq!(snapshot.value(metric.family(), 0), Some(1));
+}
+
+/// A console that says something itself whenever it writes.
+struct Chatty(Arc<Mutex<Option<Provider>>>, Text);
+
+impl Write for Chatty {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let provider = self.0.lock().unwrap().clone().unwrap();
+        event_error!(provider, "console.write.began");
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_console_that_says_something_itself_does_not_wait_for_itself() {
+    let (own, text): (Arc<Mutex<Option<Provider>>>, _) = (Arc::default(), Text::default());
+    let providers = builder(&text)
+        .console(Chatty(Arc::clone(&own), text.clone()))
+        .engine(Mode::ConsoleDirect)
+        .internal(InternalMode::ConsoleDirect)
+        .build()
+        .unwrap();
+    *own.lock().unwrap() = Some(providers.engine());
+    event_info!(providers.engine(), "store.scan.began");
+    assert_eq!(text.take().lines().count(), 1);
+    assert_eq!(providers.lines_dropped(), 1);
+}
