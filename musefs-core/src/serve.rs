@@ -26,6 +26,7 @@ mod backing;
 mod cache;
 mod dark;
 mod handles;
+mod mapping;
 mod pattern;
 mod readahead;
 mod reader;
@@ -37,6 +38,7 @@ mod troubles;
 
 pub use backing::Attempt;
 pub use handles::{Handle, HandleId};
+pub use mapping::Mapped;
 pub use reader::ReadBuffer;
 pub use steps::{Opening, Released, Step, WaitsFor};
 
@@ -46,6 +48,7 @@ pub(crate) use resolve::layout_of;
 use cache::{HeaderCache, Resolved};
 use dark::DarkTracks;
 use handles::{DirectoryHandle, Handles};
+use mapping::{Trust, Window};
 use readahead::Budget;
 use stores::Stores;
 use superseded::Superseded;
@@ -165,6 +168,7 @@ pub struct Musefs {
     cache: HeaderCache,
     handles: Handles,
     devices: Devices,
+    trust: Trust,
     dark: DarkTracks,
     troubles: Troubles,
     superseded: Mutex<Superseded>,
@@ -197,6 +201,7 @@ impl Musefs {
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
+            trust: Trust::of_process(),
             dark,
             troubles: Troubles::default(),
             superseded: Mutex::default(),
@@ -370,13 +375,14 @@ impl Musefs {
             mtime_ns: resolved.mtime_ns,
             link_count: 1,
         };
-        let stream = readahead::Stream::default();
+        let stream = Arc::default();
         self.handles.insert(Handle {
             inode,
             resolved,
             file,
             attributes,
             stream,
+            window: Window::default(),
             position: pattern::ReadPosition::default(),
         })
     }

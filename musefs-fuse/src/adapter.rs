@@ -303,6 +303,18 @@ impl Adapter {
                     .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
             }
         };
+        if let Ok(Some(mapped)) = self
+            .dispatch
+            .guard(|| Ok(self.musefs.read_mapped(&handle, offset, len.into())))
+        {
+            self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
+                reply.data(mapped.for_the_kernel());
+            });
+            if !self.musefs.is_still_what_was_mapped(&handle) {
+                self.telling.forget_bytes(inode);
+            }
+            return;
+        }
         BUFFER.with_borrow_mut(|buffer| {
             let attempt = self
                 .dispatch

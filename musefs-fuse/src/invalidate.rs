@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, Notifier};
@@ -27,23 +27,42 @@ enum Forget {
         name: Box<[u8]>,
     },
     Attributes(Inode),
+    /// What the kernel has of a file's bytes, and its attributes.
+    Bytes(Inode),
 }
 
-/// The way to the kernel for who cannot wait in the queue, once there is one.
+/// The ways to the kernel for who answers requests, once there are any.
 #[derive(Debug, Default)]
-pub struct Telling(OnceLock<Notifier>);
+pub struct Telling {
+    /// For what cannot wait in the queue.
+    notifier: OnceLock<Notifier>,
+    queue: OnceLock<Weak<Invalidator>>,
+}
 
 impl Telling {
-    /// Opens the way.
+    /// Opens the way past the queue.
     pub fn by(&self, notifier: Notifier) {
         // It is set once, by the one who mounts.
-        self.0.set(notifier).ok();
+        self.notifier.set(notifier).ok();
+    }
+
+    /// Opens the way through the queue of `invalidator`.
+    pub fn through(&self, invalidator: &Arc<Invalidator>) {
+        self.queue.set(Arc::downgrade(invalidator)).ok();
+    }
+
+    /// Has the kernel forget the bytes of `inode`, soon: that waits for reads of it that are under way, so whoever answers
+    /// these must not wait for it.
+    pub(crate) fn forget_bytes(&self, inode: Inode) {
+        if let Some(invalidator) = self.queue.get().and_then(Weak::upgrade) {
+            invalidator.put([Forget::Bytes(inode)]);
+        }
     }
 
     /// Has the kernel ask for the attributes of `inode` when it next needs them. Waits for nothing: no request that is
     /// under way holds what this takes.
     pub(crate) fn forget_attributes(&self, inode: Inode) {
-        if let Some(notifier) = self.0.get()
+        if let Some(notifier) = self.notifier.get()
             && let Err(error) = notifier.inval_inode(INodeNo(inode.0), -1, 0)
         {
             tracing::debug!("the kernel did not take an invalidation: {error}");
@@ -95,6 +114,7 @@ impl Invalidator {
             }
             // A negative offset leaves the cached bytes alone.
             Forget::Attributes(inode) => notifier.inval_inode(INodeNo(inode.0), -1, 0),
+            Forget::Bytes(inode) => notifier.inval_inode(INodeNo(inode.0), 0, 0),
         })
     }
 
@@ -139,9 +159,13 @@ impl Invalidator {
             name: change.name,
         });
         let attributes = changes.attributes.into_iter().map(Forget::Attributes);
+        self.put(names.chain(attributes));
+    }
+
+    fn put(&self, forgets: impl IntoIterator<Item = Forget>) {
         let counters = &self.metrics.counters;
         let now = Instant::now();
-        for forget in names.chain(attributes) {
+        for forget in forgets {
             match self.queue.put(Arc::new(forget), now) {
                 Put::Waits => counters.invalidations_queued.add(1),
                 Put::WaitsAlready => counters.invalidations.increment(Invalidation::Merged),

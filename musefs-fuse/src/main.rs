@@ -10,6 +10,15 @@ use musefs_fuse::{commands, log};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// How memory goes back to the system: soon, and by a thread of the allocator's, since nobody allocates on a mount that is
+/// idle after a large refresh. Few arenas, because what each of them keeps adds up.
+#[cfg(feature = "jemalloc")]
+#[expect(unsafe_code, reason = "the allocator finds its settings by a symbol")]
+// SAFETY: the symbol is the allocator's own name for a pointer to text with a zero at its end, which this is; nothing else has it.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &[u8; 69] =
+    b"narenas:4,background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0\0";
+
 fn main() -> ExitCode {
     let cli = match Cli::of_process() {
         Ok(cli) => cli,
@@ -31,5 +40,14 @@ fn main() -> ExitCode {
             writeln!(std::io::stderr(), "musefs: {failure}").ok();
             ExitCode::from(failure.code)
         }
+    }
+}
+
+#[cfg(all(test, feature = "jemalloc"))]
+mod tests {
+    #[test]
+    fn the_allocator_takes_its_settings() {
+        assert_eq!(tikv_jemalloc_ctl::opt::narenas::read().unwrap(), 4);
+        assert!(tikv_jemalloc_ctl::opt::background_thread::read().unwrap());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::support::audio::Sound;
 use crate::support::files_below;
@@ -94,7 +95,8 @@ fn no_backing_byte_is_read_twice_where_the_disk_must_be_waited_for() {
         let bytes = std::fs::read(library.music().join(&name)).unwrap();
         (name, bytes)
     });
-    let _filesystem = Hanging::mount(&slow, files.collect());
+    let filesystem = Hanging::mount(&slow, files.collect());
+    filesystem.slow_down(Duration::from_millis(5));
     std::fs::remove_file(library.db()).unwrap();
     run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&slow)).done();
     // Requests of the kernel that are as large as a window leave nothing to read ahead.

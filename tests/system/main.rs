@@ -20,6 +20,7 @@ mod edits;
 mod health;
 mod killed;
 mod lifecycle;
+mod mapped;
 mod matrix;
 mod metrics_battery;
 mod metrics_command;

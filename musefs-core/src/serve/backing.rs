@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags};
@@ -99,7 +100,7 @@ pub(super) fn known_device(path: &Path) -> Option<u64> {
 }
 
 /// Metadata of an open file.
-fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
+pub(super) fn stat(file: &File, metrics: &Metrics) -> io::Result<std::fs::Metadata> {
     let _phase = phases::enter(Phase::Backing);
     metrics.backing_stats.increment();
     file.metadata()
@@ -185,12 +186,22 @@ const DEVICES_MAX: usize = 64;
 pub(super) struct Devices {
     /// Device number shifted left by one, with the lowest bit set when it can; 0 is empty.
     known: [AtomicU64; DEVICES_MAX],
+    /// How long reads of each have taken lately, in ns per [`READ_BYTES`]; 0 is unknown.
+    read_ns: [AtomicU64; DEVICES_MAX],
 }
+
+/// A read of no more bytes counts as one; of more, as several.
+const READ_BYTES: usize = 128 << 10;
+/// Reads that take longer than this are worth doing before they are asked for. From a page cache they take a tenth of it.
+const SLOW_READ: Duration = Duration::from_micros(250);
+/// How much of the mean of a device's reads the newest one is.
+const NEWEST_SHARE: u64 = 8;
 
 impl Default for Devices {
     fn default() -> Self {
         Self {
             known: [const { AtomicU64::new(0) }; DEVICES_MAX],
+            read_ns: [const { AtomicU64::new(0) }; DEVICES_MAX],
         }
     }
 }
@@ -198,12 +209,39 @@ impl Default for Devices {
 impl Devices {
     /// Whether `device` can read without waiting; `None` while it is unknown.
     pub(super) fn reads_without_waiting(&self, device: u64) -> Option<bool> {
+        self.entry(device).map(|(_, entry)| entry & 1 == 1)
+    }
+
+    /// The place of `device`, and what is known of it.
+    fn entry(&self, device: u64) -> Option<(usize, u64)> {
         self.known
             .iter()
             .map(|entry| entry.load(Relaxed))
             .take_while(|&entry| entry != 0)
-            .find(|entry| entry >> 1 == device)
-            .map(|entry| entry & 1 == 1)
+            .enumerate()
+            .find(|(_, entry)| entry >> 1 == device)
+    }
+
+    /// Notes that reading `len` bytes of `device`, waiting for them, took so long.
+    pub(super) fn note_read(&self, device: u64, len: usize, took: Duration) {
+        let Some((place, _)) = self.entry(device) else {
+            return;
+        };
+        let reads = len.div_ceil(READ_BYTES).max(1) as u64;
+        let newest = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) / reads;
+        // Of two threads that note at once, one may be lost: it is a mean.
+        let mean = match self.read_ns[place].load(Relaxed) {
+            0 => newest,
+            mean => mean - mean / NEWEST_SHARE + newest / NEWEST_SHARE,
+        };
+        self.read_ns[place].store(mean.max(1), Relaxed);
+    }
+
+    /// Whether reads of `device` have taken so long lately that it is worth doing them before they are asked for.
+    pub(super) fn is_slow(&self, device: u64) -> bool {
+        let slow = u64::try_from(SLOW_READ.as_nanos()).expect("a short time");
+        self.entry(device)
+            .is_some_and(|(place, _)| self.read_ns[place].load(Relaxed) > slow)
     }
 
     /// Remembers what `device` was found to be able to do.
@@ -275,5 +313,28 @@ mod tests {
         assert_eq!(devices.reads_without_waiting(7), Some(true));
         assert_eq!(devices.reads_without_waiting(100), Some(false));
         assert_eq!(devices.reads_without_waiting(99_999), None);
+    }
+
+    #[test]
+    fn a_device_is_slow_while_its_reads_take_long_for_what_they_bring() {
+        let devices = Devices::default();
+        let ms = Duration::from_millis;
+        devices.note_read(7, 10, ms(5));
+        assert!(!devices.is_slow(7), "nothing is known of it");
+        devices.learn(7, false);
+        assert!(!devices.is_slow(7), "nothing was read");
+        devices.note_read(7, 10, ms(5));
+        assert!(devices.is_slow(7) && !devices.is_slow(8));
+        for _ in 0..40 {
+            devices.note_read(7, 1 << 20, ms(1));
+        }
+        assert!(
+            !devices.is_slow(7),
+            "as much as eight reads, each of them fast"
+        );
+        for _ in 0..10 {
+            devices.note_read(7, 1 << 20, ms(8));
+        }
+        assert!(devices.is_slow(7));
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::Attributes;
 use super::cache::Resolved;
+use super::mapping::Window;
 use super::pattern::ReadPosition;
 use super::readahead::Stream;
 use crate::metrics::Metrics;
@@ -28,7 +29,8 @@ pub struct Handle {
     pub(super) resolved: Arc<Resolved>,
     pub(super) file: File,
     pub(super) attributes: Attributes,
-    pub(super) stream: Stream,
+    pub(super) stream: Arc<Stream>,
+    pub(super) window: Window,
     pub(super) position: ReadPosition,
 }
 

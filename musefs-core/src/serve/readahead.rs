@@ -1,11 +1,14 @@
-//! Read-ahead in the daemon: one window per open file, for streams that prove sequential on devices that must be waited
-//! for. Nothing is read ahead of random reads, nor where the page cache answers at once.
+//! Read-ahead in the daemon: one window per open file, for streams that prove sequential on devices whose reads take long.
+//! Nothing is read ahead of random reads, nor where a read is answered at once.
 //!
-//! All windows together stay within a budget; a stream that finds none left reads just what it was asked for.
+//! All windows together stay within a budget. A stream that finds none left takes from the one that was read the longest ago,
+//! once nobody has read that for a while; were it taken earlier, what it holds would be read twice. Else it reads just what
+//! it was asked for.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -13,19 +16,30 @@ use parking_lot::{Condvar, Mutex};
 pub(super) const WINDOW_BYTES: usize = 1 << 20;
 /// Reads that must follow one another before a window is filled.
 const SEQUENTIAL_READS_MIN: u32 = 2;
+/// How long nobody has read a window that is taken for another stream.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// The bytes that all windows may hold, and do hold.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Budget {
     bytes_max: u64,
     charged: AtomicU64,
+    /// The streams that may have windows.
+    streams: Mutex<Vec<Weak<Stream>>>,
+    began: Instant,
 }
+
+/// Time since a budget was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(Duration);
 
 impl Budget {
     pub(super) fn new(bytes_max: u64) -> Self {
         Self {
             bytes_max,
             charged: AtomicU64::new(0),
+            streams: Mutex::default(),
+            began: Instant::now(),
         }
     }
 
@@ -37,25 +51,89 @@ impl Budget {
         self.charged.load(Relaxed)
     }
 
-    /// Room for one window, if the budget has it.
-    pub(super) fn charge(self: &Arc<Self>) -> Option<Charge> {
-        let window = WINDOW_BYTES as u64;
+    /// `now` as streams remember it.
+    pub(super) fn moment(&self, now: Instant) -> Moment {
+        Moment(now.saturating_duration_since(self.began))
+    }
+
+    /// Room for `bytes`, if the budget has it.
+    fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
         self.charged
             .fetch_update(Relaxed, Relaxed, |charged| {
-                (charged + window <= self.bytes_max).then_some(charged + window)
+                let after = charged.checked_add(bytes)?;
+                (after <= self.bytes_max).then_some(after)
             })
             .ok()
-            .map(|_| Charge(Arc::clone(self)))
+            .map(|_| Charge {
+                budget: Arc::clone(self),
+                bytes,
+            })
+    }
+
+    /// Room for `bytes` of a window of `stream`: its own windows are given up for it, and those of streams that nobody reads.
+    fn charge_for(
+        self: &Arc<Self>,
+        stream: &Arc<Stream>,
+        bytes: u64,
+        now: Moment,
+    ) -> Option<Charge> {
+        let mut charge = self.charge(bytes);
+        if charge.is_none() {
+            stream.state.lock().give_back();
+            charge = self.charge(bytes);
+        }
+        while charge.is_none() && self.evict_idle(stream, now) {
+            charge = self.charge(bytes);
+        }
+        if charge.is_some() && !stream.is_listed.swap(true, Relaxed) {
+            let mut streams = self.streams.lock();
+            if streams.len() == streams.capacity() {
+                streams.retain(|stream| stream.strong_count() > 0);
+            }
+            streams.push(Arc::downgrade(stream));
+        }
+        charge
+    }
+
+    /// Takes the windows of the stream that was read the longest ago, not counting `needy`; whether there is one that has been
+    /// idle at `now`.
+    fn evict_idle(&self, needy: &Arc<Stream>, now: Moment) -> bool {
+        let Some(idle_since) = now.0.checked_sub(IDLE) else {
+            return false;
+        };
+        let victim = {
+            let mut streams = self.streams.lock();
+            streams.retain(|stream| stream.strong_count() > 0);
+            let oldest = streams
+                .iter()
+                .enumerate()
+                .filter_map(|(index, stream)| Some((index, stream.upgrade()?)))
+                .filter(|(_, stream)| !Arc::ptr_eq(stream, needy))
+                .map(|(index, stream)| (stream.last_read(), index, stream))
+                .filter(|(last_read, ..)| *last_read <= idle_since)
+                .min_by_key(|(last_read, ..)| *last_read);
+            let Some((_, index, stream)) = oldest else {
+                return false;
+            };
+            streams.swap_remove(index);
+            stream.is_listed.store(false, Relaxed);
+            stream
+        };
+        victim.state.lock().give_back();
+        true
     }
 }
 
 /// A window's share of the budget, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Charge(Arc<Budget>);
+struct Charge {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.0.charged.fetch_sub(WINDOW_BYTES as u64, Relaxed);
+        self.budget.charged.fetch_sub(self.bytes, Relaxed);
     }
 }
 
@@ -92,6 +170,10 @@ pub(super) struct Stream {
     state: Mutex<State>,
     /// A window was filled, or could not be.
     filled: Condvar,
+    /// When it was last read, in ns since its budget was made.
+    last_read_ns: AtomicU64,
+    /// Whether its budget knows that it may have windows.
+    is_listed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -132,9 +214,15 @@ impl State {
 }
 
 impl Stream {
+    fn last_read(&self) -> Duration {
+        Duration::from_nanos(self.last_read_ns.load(Relaxed))
+    }
+
     /// Copies the first of `into.len()` backing bytes from `offset` out of the windows; how many they hold. Waits for a
     /// window that is being filled with them.
-    pub(super) fn take(&self, offset: u64, into: &mut [u8]) -> usize {
+    pub(super) fn take(&self, offset: u64, into: &mut [u8], now: Moment) -> usize {
+        let nanoseconds = u64::try_from(now.0.as_nanos()).unwrap_or(u64::MAX);
+        self.last_read_ns.store(nanoseconds, Relaxed);
         let mut state = self.state.lock();
         let mut count = 0;
         loop {
@@ -168,31 +256,34 @@ impl Stream {
         }
     }
 
-    /// Notes a read of `len` backing bytes from `offset` that no window holds. Where the stream has proved sequential, and
-    /// the budget has room, the caller is to fill a window with them and what follows in the file of `file_len` bytes.
+    /// Notes a read of `len` backing bytes from `offset` that no window holds. With a budget, and where the stream has proved
+    /// sequential and there is room, the caller is to fill a window with them and what follows in the file of `file_len` bytes.
     pub(super) fn begin(
-        &self,
+        self: &Arc<Self>,
         offset: u64,
         len: usize,
         file_len: u64,
-        budget: &Arc<Budget>,
+        budget: Option<&Arc<Budget>>,
+        now: Moment,
     ) -> Option<Filling<'_>> {
-        let mut state = self.state.lock();
-        let sequential = state.note(offset, len);
-        if !sequential || len >= WINDOW_BYTES || state.filling.is_some() {
-            return None;
-        }
-        let charge = budget.charge().or_else(|| {
-            state.give_back();
-            budget.charge()
-        })?;
         let range = offset..file_len.min(offset + WINDOW_BYTES as u64);
-        state.filling = Some(range.clone());
-        Some(Filling {
+        {
+            let mut state = self.state.lock();
+            let sequential = state.note(offset, len);
+            if !sequential || budget.is_none() || len >= WINDOW_BYTES || state.filling.is_some() {
+                return None;
+            }
+            state.filling = Some(range.clone());
+        }
+        // From here on the stream's lock is free: making room may take that of another stream.
+        let mut filling = Filling {
             stream: self,
             range,
-            charge: Some(charge),
-        })
+            charge: None,
+        };
+        let bytes = filling.range.end.saturating_sub(offset);
+        filling.charge = Some(budget?.charge_for(self, bytes, now)?);
+        Some(filling)
     }
 }
 
@@ -227,69 +318,4 @@ impl Drop for Filling<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fill(stream: &Stream, offset: u64, budget: &Arc<Budget>) {
-        let filling = stream.begin(offset, 10, u64::MAX, budget).unwrap();
-        let bytes = vec![7; WINDOW_BYTES];
-        filling.keep(bytes);
-    }
-
-    #[test]
-    fn only_what_follows_counts_as_sequential() {
-        let mut state = State::default();
-        assert!(!state.note(0, 10));
-        assert!(!state.note(10, 10));
-        assert!(state.note(20, 10));
-        assert!(!state.note(500, 10));
-        assert!(!state.note(100, 10));
-    }
-
-    #[test]
-    fn windows_answer_what_they_hold_and_are_given_back() {
-        const WINDOW: u64 = WINDOW_BYTES as u64;
-        let budget = Arc::new(Budget::new(2 * WINDOW));
-        let stream = Stream::default();
-        for offset in [0, 10] {
-            assert!(stream.begin(offset, 10, u64::MAX, &budget).is_none());
-        }
-        fill(&stream, 20, &budget);
-        assert_eq!(budget.charged(), WINDOW);
-        let mut ten = [0; 10];
-        assert_eq!(stream.take(1000, &mut ten), 10);
-        assert_eq!(stream.take(19, &mut ten), 0);
-        // The end of one window, and the next that begins there.
-        assert_eq!(stream.take(20 + WINDOW - 4, &mut ten), 4);
-        fill(&stream, 20 + WINDOW, &budget);
-        assert_eq!(stream.take(20 + WINDOW - 4, &mut ten), 10);
-        assert_eq!(budget.charged(), 2 * WINDOW);
-        // The budget has room for no third: older ones go.
-        fill(&stream, 20 + 2 * WINDOW, &budget);
-        assert_eq!(budget.charged(), WINDOW);
-        assert!(stream.begin(5, 10, u64::MAX, &budget).is_none());
-        assert_eq!(budget.charged(), 0);
-    }
-
-    #[test]
-    fn who_needs_what_is_being_read_waits_for_it() {
-        let budget = Arc::new(Budget::new(2 * WINDOW_BYTES as u64));
-        let stream = Stream::default();
-        for offset in [0, 10] {
-            assert!(stream.begin(offset, 10, u64::MAX, &budget).is_none());
-        }
-        let filling = stream.begin(20, 10, u64::MAX, &budget).unwrap();
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| stream.take(500, &mut [0; 10]));
-            filling.keep(vec![7; WINDOW_BYTES]);
-            assert_eq!(waiting.join().unwrap(), 10);
-        });
-        let filling = stream.begin(20 + WINDOW_BYTES as u64, 10, u64::MAX, &budget);
-        let beyond = 100 + WINDOW_BYTES as u64;
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| stream.take(beyond, &mut [0; 10]));
-            drop(filling);
-            assert_eq!(waiting.join().unwrap(), 0, "it could not be read");
-        });
-    }
-}
+mod tests;

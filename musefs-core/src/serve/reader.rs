@@ -4,16 +4,18 @@
 //! from there.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::backing::{self, Attempt, NotCached};
 use super::handles::Handle;
+use super::mapping::Mapped;
 use super::steps::{Step, WaitsFor};
 use super::{Error, Musefs};
 use crate::layout::derived::Origin;
 use crate::layout::{BlobId, BlobKind, Piece};
 use crate::metrics::{BackingFailure, ByteSource, ServedBytes, nanoseconds};
 use crate::phases::{self, Phase};
+use crate::store::Stamp;
 
 /// A buffer that is filled from the front, and keeps its memory from one read to the next.
 #[derive(Debug, Default)]
@@ -127,7 +129,48 @@ impl Origin for Waiting<'_> {
     }
 }
 
+/// Shorter reads are copied: that takes no longer than finding out what is in memory.
+const MAPPED_BYTES_MIN: u64 = 256 << 10;
+
 impl Musefs {
+    /// The bytes of `handle` in `[offset, offset + len)`, straight from the page cache, where they are one range of the
+    /// backing file and all in memory. They are for the kernel alone, which is to copy them into a reply: they may go away at
+    /// any time. After that, [`Musefs::is_still_what_was_mapped`] is to be asked.
+    pub fn read_mapped(&self, handle: &Handle, offset: u64, len: u64) -> Option<Mapped> {
+        let resolved = &handle.resolved;
+        let range = resolved.layout.clamp(offset, len);
+        if range.end - range.start < MAPPED_BYTES_MIN || !resolved.without_waiting {
+            return None;
+        }
+        let mut pieces = resolved.layout.pieces(range);
+        let (Some(Piece::Backing { offset: at, len }), None) = (pieces.next(), pieces.next())
+        else {
+            return None;
+        };
+        let metadata = backing::stat(&handle.file, &self.metrics).ok()?;
+        if !resolved.stamp.matches(&Stamp::of(&metadata)) || !self.trust.covers(&metadata) {
+            return None;
+        }
+        let file_len = resolved.stamp.size;
+        let mapped = (handle.window).resident(&handle.file, file_len, at, length(len))?;
+        self.metrics.backing_preads.increment();
+        self.metrics.backing_pread_bytes.add(len);
+        let mut from = [0; 4];
+        from[ByteSource::Backing as usize] = len;
+        self.count_read(handle, offset, len, &from);
+        Some(mapped)
+    }
+
+    /// Whether the backing file of `handle` is still what it was before its bytes were given. If not, they may be others than
+    /// those of the inode; the track is dark then.
+    pub fn is_still_what_was_mapped(&self, handle: &Handle) -> bool {
+        let is_same = self.check_stamp(&handle.file, &handle.resolved).is_ok();
+        if !is_same {
+            self.cache.remove(handle.inode);
+        }
+        is_same
+    }
+
     /// What a piece of `handle` may have to wait for, if for anything.
     fn waits_for(&self, handle: &Handle, piece: &Piece<'_>) -> Option<WaitsFor> {
         match piece {
@@ -300,11 +343,11 @@ impl Musefs {
         buffer: &mut ReadBuffer,
     ) -> Result<(), Error> {
         let resolved = &handle.resolved;
-        let failed = |source| self.backing_error(resolved.track, &resolved.path, source);
-        let reads_ahead = self.readahead.bytes_max() > 0 && !resolved.without_waiting;
         let (mut offset, mut len) = (offset, len);
-        if reads_ahead {
-            let held = handle.stream.take(offset, buffer.room(len));
+        // Where a device reads without waiting, its own page cache is what reads ahead.
+        if self.readahead.bytes_max() > 0 && !resolved.without_waiting {
+            let now = self.readahead.moment(Instant::now());
+            let held = handle.stream.take(offset, buffer.room(len), now);
             buffer.advance(held, ByteSource::Readahead);
             if held == len {
                 self.metrics.readahead_hits.increment();
@@ -313,11 +356,12 @@ impl Musefs {
             self.metrics.readahead_misses.increment();
             offset += held as u64;
             len -= held;
+            let is_worth_it = self.devices.is_slow(resolved.device);
+            let budget = is_worth_it.then_some(&self.readahead);
             let file_len = resolved.stamp.size;
-            if let Some(filling) = handle.stream.begin(offset, len, file_len, &self.readahead) {
+            if let Some(filling) = handle.stream.begin(offset, len, file_len, budget, now) {
                 let mut bytes = vec![0; length_of(&filling.range)];
-                let count = backing::read(&handle.file, &mut bytes, offset, &self.metrics)
-                    .map_err(failed)?;
+                let count = self.read_timed(handle, &mut bytes, offset)?;
                 if count < len {
                     return Err(self.ended_early(handle));
                 }
@@ -328,14 +372,24 @@ impl Musefs {
                 return Ok(());
             }
         }
-        let count =
-            backing::read(&handle.file, buffer.room(len), offset, &self.metrics).map_err(failed)?;
+        let count = self.read_timed(handle, buffer.room(len), offset)?;
         buffer.advance(count, ByteSource::Backing);
         if count < len {
             Err(self.ended_early(handle))
         } else {
             Ok(())
         }
+    }
+
+    /// Reads the backing file, waiting for it, and notes how long that took.
+    fn read_timed(&self, handle: &Handle, into: &mut [u8], offset: u64) -> Result<usize, Error> {
+        let resolved = &handle.resolved;
+        let before = Instant::now();
+        let count = backing::read(&handle.file, into, offset, &self.metrics)
+            .map_err(|source| self.backing_error(resolved.track, &resolved.path, source))?;
+        self.devices
+            .note_read(resolved.device, count, before.elapsed());
+        Ok(count)
     }
 
     fn read_blob(
@@ -379,19 +433,23 @@ impl Musefs {
             self.cache.remove(handle.inode);
             return Err(error);
         }
+        self.count_read(handle, offset, buffer.filled as u64, &buffer.from);
+        Ok(())
+    }
+
+    /// Counts a read of `len` bytes from `offset`, which came `from` each source.
+    fn count_read(&self, handle: &Handle, offset: u64, len: u64, from: &[u64; 4]) {
         let format = handle.resolved.format;
-        for (source, &bytes) in ByteSource::ALL.into_iter().zip(&buffer.from) {
+        for (source, &bytes) in ByteSource::ALL.into_iter().zip(from) {
             if bytes > 0 {
                 let served = ServedBytes { source, format };
                 self.metrics.read_bytes.add(served, bytes);
             }
         }
-        let len = buffer.filled as u64;
         let header_len = handle.resolved.header_len;
         let pattern = handle.position.note(offset, len, header_len);
         self.metrics.reads.increment(pattern);
         self.metrics.read_size.record(len);
-        Ok(())
     }
 
     /// Notes that a read which had to wait is answered with `buffer`, `elapsed` after it was asked for. What that took longer

@@ -359,6 +359,82 @@ fn a_listing_without_a_handle_loses_nothing_while_the_tree_changes() {
     assert_eq!(musefs.directory_handles(), (1, 2));
 }
 
+/// A structure-only library of one file of 10 MB, open, on a device that does not read without waiting, and the reads of which
+/// have taken `took` until now.
+fn open_on_device(took: Duration) -> (Library, Musefs, HandleId, Vec<u8>) {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut library = Library::new();
+    library.mode = Mode::StructureOnly;
+    let path = library.add("a.flac", "One");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.extend((0..10_000_000_u32).map(|index| (index % 251) as u8));
+    fs::write(&path, &bytes).unwrap();
+    library.scan();
+    let (musefs, _) = library.serve();
+    let device = fs::metadata(&path).unwrap().dev();
+    musefs.devices.learn(device, false);
+    musefs.devices.note_read(device, 1, took);
+    let attributes = find(&musefs, "Artist/Album/One.flac").unwrap();
+    let id = musefs.open(attributes.inode).unwrap();
+    (library, musefs, id, bytes)
+}
+
+/// So slow that no read of a test changes it.
+const SLOW: Duration = Duration::from_secs(1_000_000);
+
+#[test]
+fn a_sequential_reader_of_a_slow_device_costs_no_byte_more_than_it_gets_and_fewer_reads() {
+    let (_library, musefs, id, bytes) = open_on_device(SLOW);
+    let before = musefs.metrics.snapshot();
+    assert_eq!(read_all(&musefs, id, 128 << 10).unwrap(), bytes);
+    let after = musefs.metrics.snapshot();
+    let read = after.pread_bytes - before.pread_bytes;
+    assert_eq!(read, bytes.len() as u64, "bytes read and bytes served");
+    assert!(after.readahead_hits > 50, "{after:?}");
+    assert!(after.preads - before.preads < 20, "{after:?}");
+    assert!(musefs.readahead.charged() <= musefs.readahead.bytes_max());
+    musefs.release(id).unwrap();
+    assert_eq!(musefs.readahead.charged(), 0);
+}
+
+#[test]
+fn random_reads_of_a_slow_device_cost_what_they_get_and_hold_nothing() {
+    let (_library, musefs, id, bytes) = open_on_device(SLOW);
+    let before = musefs.metrics.snapshot().pread_bytes;
+    let handle = musefs.handle(id).unwrap();
+    let mut offset = 1;
+    for _ in 0..500 {
+        offset = (offset * 7919 + 4_000_037) % (bytes.len() as u64 - 4096);
+        let mut buffer = ReadBuffer::default();
+        musefs.read(&handle, offset, 4096, &mut buffer).unwrap();
+        let start = usize::try_from(offset).unwrap();
+        assert_eq!(buffer.filled(), &bytes[start..start + 4096]);
+    }
+    assert_eq!(musefs.metrics.snapshot().pread_bytes - before, 500 * 4096);
+    assert_eq!(musefs.readahead.charged(), 0);
+}
+
+#[test]
+fn nothing_is_read_ahead_of_a_device_that_answers_fast() {
+    let (_library, musefs, id, bytes) = open_on_device(Duration::from_nanos(1));
+    let handle = musefs.handle(id).unwrap();
+    let device = handle.resolved.device;
+    let before = musefs.metrics.snapshot();
+    let mut at = 0;
+    while at < bytes.len() as u64 {
+        // However busy the machine of the test is.
+        for _ in 0..100 {
+            musefs.devices.note_read(device, 1, Duration::from_nanos(1));
+        }
+        let mut buffer = ReadBuffer::default();
+        musefs.read(&handle, at, 128 << 10, &mut buffer).unwrap();
+        at += buffer.filled().len() as u64;
+    }
+    let after = musefs.metrics.snapshot();
+    assert_eq!(after.pread_bytes - before.pread_bytes, bytes.len() as u64);
+    assert_eq!((after.readahead_hits, musefs.readahead.charged()), (0, 0));
+}
+
 /// One read, however it has to be done.
 fn read_at(musefs: &Musefs, id: HandleId, offset: u64, len: u64) -> ReadBuffer {
     let handle = musefs.handle(id).unwrap();

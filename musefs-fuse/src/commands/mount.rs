@@ -109,10 +109,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let session = Session::new(adapter, &mountpoint, &session_config(args, event_loops))
         .map_err(|error| explain_mount_error(&error, &mountpoint))?;
     let device = mountpoint::device_of(&mountpoint);
-    if let Some(device) = device {
-        metrics_files.mounted_as(device);
-    }
-    metrics_files.tell_tuning(tune(device, args.kernel_readahead_kib));
+    tune(device, args.kernel_readahead_kib, &metrics_files);
     // Whatever can fail comes before the session runs: until then, dropping it unmounts.
     telling.by(session.notifier());
     let invalidator = Arc::new(Invalidator::start(
@@ -120,6 +117,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         appearance.ttl,
         edge,
     )?);
+    telling.through(&invalidator);
     let interval = Duration::from_millis(args.poll_interval_ms);
     let _watch = watch_store(&args.db, &musefs);
     let told = Arc::clone(&invalidator);
@@ -224,13 +222,16 @@ fn start_dispatch(
     Ok(dispatch)
 }
 
-/// Tells the kernel what makes the mount faster, and the log what came of it.
-fn tune(device: Option<u64>, readahead_kib: u32) -> Tuning {
+/// Tells the kernel what makes the mount faster, and the log and the metrics directory what came of it.
+fn tune(device: Option<u64>, readahead_kib: u32, metrics_files: &MetricsFiles) {
+    if let Some(device) = device {
+        metrics_files.mounted_as(device);
+    }
     let tuning = Tuning::apply(device, readahead_kib);
     for (name, outcome) in tuning.outcomes() {
         tracing::info!("the kernel's {name} = {outcome}");
     }
-    tuning
+    metrics_files.tell_tuning(tuning);
 }
 
 /// Edits are found by polling where the store cannot be watched.

@@ -34,6 +34,8 @@ struct State {
     stuck_file: Option<String>,
     /// Nobody is told how much room there is, which the kernel asks for each time.
     whole_stuck: bool,
+    /// How long each read takes.
+    delay: Duration,
     held: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -152,6 +154,8 @@ impl Filesystem for Files {
             .min(bytes.len());
         let end = start.saturating_add(size as usize).min(bytes.len());
         let part = bytes[start..end].to_vec();
+        let delay = lock(&self.state).delay;
+        std::thread::sleep(delay);
         self.answer(inode.0, |stuck| stuck.reads, move || reply.data(&part));
     }
 
@@ -253,6 +257,11 @@ impl Hanging {
     /// Stops answering what is asked of the filesystem as a whole.
     pub fn stick_whole(&self) {
         lock(&self.state).whole_stuck = true;
+    }
+
+    /// Takes so long for each read from now on.
+    pub fn slow_down(&self, delay: Duration) {
+        lock(&self.state).delay = delay;
     }
 
     /// Requests that wait for an answer.

@@ -1,0 +1,112 @@
+//! A read of what is in memory makes no allocation: not for finding the file, nor for its bytes, nor for what is counted.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use musefs_core::metrics::{CoreMetrics, Metrics};
+use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
+use musefs_core::scan::{ScanOptions, scan};
+use musefs_core::serve::{Attempt, Mode, Musefs, ReadBuffer, ServeConfig};
+use musefs_core::store::Store;
+use musefs_core::template::{Fallbacks, Template};
+use musefs_core::tree::Inode;
+use musefs_telemetry::{Engine, MetricSet as _};
+
+#[path = "hostile/allocations.rs"]
+mod allocations;
+
+use allocations::peak_bytes;
+
+/// A mount's core over a directory of music, each file at the root under its own name.
+fn serve(music: &Path, db: &Path) -> Musefs {
+    let metrics = Metrics::declare(&Engine::new()).unwrap();
+    let (options, stop) = (ScanOptions::default(), AtomicBool::new(false));
+    let mut store = Store::create(db).unwrap();
+    scan(
+        &mut store,
+        &[music.to_path_buf()],
+        &options,
+        &metrics,
+        &(),
+        &stop,
+    )
+    .unwrap();
+    let tree = TreeConfig {
+        template: Template::parse("$filename").unwrap(),
+        fallbacks: Fallbacks::default(),
+        mode: Mode::StructureOnly,
+        reserved_root_names: Vec::new(),
+    };
+    let engine = Engine::new();
+    let metrics = CoreMetrics::declare(&engine).unwrap();
+    let mut refresher = Refresher::open(db, tree, &metrics).unwrap();
+    let (published, _) = refresher.build(None).unwrap();
+    let config = ServeConfig {
+        mode: Mode::StructureOnly,
+        header_cache_bytes_max: 1 << 20,
+        readahead_bytes_max: 4 << 20,
+        dir_handles_max: 2,
+        store_connections: 1,
+    };
+    let stores = open_connections(db, 1, &metrics).unwrap();
+    Musefs::new(config, engine, metrics, stores, published)
+}
+
+#[test]
+fn a_warm_read_allocates_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let music = directory.path().join("music");
+    std::fs::create_dir(&music).unwrap();
+    let bytes: Vec<u8> = (0..3_000_000_u32)
+        .map(|index| (index % 251) as u8)
+        .collect();
+    std::fs::write(music.join("one.flac"), &bytes).unwrap();
+    let musefs = serve(&music, &directory.path().join("store.db"));
+    let found = musefs.lookup(Inode::ROOT, b"one.flac").unwrap();
+    let id = musefs.open(found.inode).unwrap();
+    let mut buffer = ReadBuffer::default();
+    for len in [1 << 20, 128 << 10, 4096, 1] {
+        let mut read_all = |is_mapped: bool| {
+            let mut at = 0;
+            let mut mapped_reads = 0;
+            while at < bytes.len() as u64 {
+                let handle = musefs.handle(id).unwrap();
+                let mapped = is_mapped
+                    .then(|| musefs.read_mapped(&handle, at, len))
+                    .flatten();
+                if let Some(mapped) = mapped {
+                    assert!(musefs.is_still_what_was_mapped(&handle));
+                    mapped_reads += 1;
+                    at += mapped.for_the_kernel().len() as u64;
+                    continue;
+                }
+                match musefs.read_cached(&handle, at, len, &mut buffer) {
+                    Attempt::Done(result) => result.unwrap(),
+                    // Nothing is warm where nothing reads without waiting.
+                    Attempt::WouldBlock => return None,
+                }
+                // Some of the shortest reads are enough.
+                let step = if len == 1 {
+                    10_007
+                } else {
+                    buffer.filled().len() as u64
+                };
+                at += step;
+            }
+            Some(mapped_reads)
+        };
+        // Buffers grow when they are first used.
+        for is_mapped in [true, false] {
+            if read_all(is_mapped).is_none() {
+                eprintln!("skipped: this filesystem does not read without waiting");
+                return;
+            }
+        }
+        for is_mapped in [false, true] {
+            let mut mapped_reads = None;
+            let peak = peak_bytes(|| mapped_reads = read_all(is_mapped));
+            assert_eq!(peak, 0, "reads of {len} bytes, mapped: {is_mapped}");
+            assert!(mapped_reads.is_some());
+        }
+    }
+}
