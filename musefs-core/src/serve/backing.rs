@@ -41,6 +41,13 @@ pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<Opened> {
     Opened::look(file, metrics)
 }
 
+/// Whether the file at `path` opens and its first byte reads; may wait.
+pub(super) fn can_be_read(path: &Path, metrics: &Metrics) -> bool {
+    open(path, metrics)
+        .and_then(|opened| read(&opened.file, &mut [0], 0, metrics))
+        .is_ok()
+}
+
 /// An open file, and what it looked like right after it was opened.
 #[derive(Debug)]
 pub(super) struct Opened {
