@@ -3,7 +3,7 @@
 //! Each thread has a clock that runs only while somebody measures; then it always runs for exactly one phase, so that the
 //! phases add up to the whole. Nothing here knows who measures, or what for.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// What a thread is doing.
@@ -28,10 +28,14 @@ pub struct Spent {
     pub backing: Duration,
 }
 
+/// Told of each phase of a piece of work when it begins.
+pub type Watcher = Box<dyn Fn(Phase)>;
+
 struct Clock {
     /// `None` while nobody measures.
     phase: Cell<Option<(Phase, Instant)>>,
     spent: Cell<Spent>,
+    watcher: RefCell<Option<Watcher>>,
 }
 
 thread_local! {
@@ -43,6 +47,7 @@ thread_local! {
                 layout: Duration::ZERO,
                 backing: Duration::ZERO,
             }),
+            watcher: RefCell::new(None),
         }
     };
 }
@@ -61,19 +66,35 @@ impl Clock {
             self.spent.set(spent);
         }
         self.phase.set(next.map(|phase| (phase, now)));
+        if let (Some(phase), Some(watcher)) = (next, &*self.watcher.borrow()) {
+            watcher(phase);
+        }
     }
 }
 
 /// Does `work`, and tells how long each phase of it took. What is marked as nothing else is [`Phase::Layout`].
 pub fn clocked<T>(work: impl FnOnce() -> T) -> (T, Spent) {
+    clocked_by(None, work)
+}
+
+/// The same, with somebody who is told what is being done. The watcher must not measure anything itself.
+pub fn watched<T>(watcher: Watcher, work: impl FnOnce() -> T) -> (T, Spent) {
+    clocked_by(Some(watcher), work)
+}
+
+fn clocked_by<T>(watcher: Option<Watcher>, work: impl FnOnce() -> T) -> (T, Spent) {
     struct Running;
     impl Drop for Running {
         fn drop(&mut self) {
-            CLOCK.with(|clock| clock.turn(None));
+            CLOCK.with(|clock| {
+                clock.turn(None);
+                clock.watcher.take();
+            });
         }
     }
     CLOCK.with(|clock| {
         clock.spent.take();
+        clock.watcher.replace(watcher);
         clock.turn(Some(Phase::Layout));
     });
     let running = Running;
@@ -141,6 +162,19 @@ mod tests {
             assert!(phase >= STEP, "{spent:?}");
         }
         assert!(store + layout + backing <= whole);
+    }
+
+    #[test]
+    fn a_watcher_is_told_of_each_phase_and_of_none_afterwards() {
+        let told = std::rc::Rc::new(RefCell::new(Vec::new()));
+        let tell = std::rc::Rc::clone(&told);
+        let watcher = Box::new(move |phase| tell.borrow_mut().push(phase));
+        let ((), _) = watched(watcher, || drop(enter(Phase::Backing)));
+        let ((), _) = clocked(|| drop(enter(Phase::Store)));
+        assert_eq!(
+            *told.borrow(),
+            [Phase::Layout, Phase::Backing, Phase::Layout]
+        );
     }
 
     #[test]

@@ -12,13 +12,15 @@ use fuser::{
     KernelConfig, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
     ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
 };
+use musefs_core::metrics::ByteSource;
 use musefs_core::serve::{
     self, Attempt, Attributes, Error, Handle, HandleId, Musefs, Opening, ReadBuffer,
 };
 use musefs_core::tree::Inode;
+use musefs_telemetry::Outcome;
 
 use crate::dispatch::pool::Subject;
-use crate::dispatch::{Dispatch, OwnedReply, Step, Taken};
+use crate::dispatch::{Asked, Dispatch, OwnedReply, Step, Taken, Told};
 use crate::errno::errno;
 use crate::invalidate::Telling;
 use crate::metrics::Operation;
@@ -157,7 +159,33 @@ impl PooledRead {
     }
 }
 
+/// A read's tiers are where its bytes came from.
+impl Told for ReadBuffer {
+    fn tell(&self, taken: &mut Taken) {
+        for source in self.sources() {
+            match source {
+                ByteSource::SynthesizedHeader => taken.note("header_cache", Outcome::Hit),
+                ByteSource::Art => taken.note("store", Outcome::Ok),
+                ByteSource::Readahead => taken.note("readahead", Outcome::Hit),
+                ByteSource::Backing => taken.note("backing", Outcome::Ok),
+            }
+        }
+    }
+}
+
+impl Told for HandleId {}
+
 impl Adapter {
+    /// Takes a request about `inode`.
+    fn take(&self, operation: Operation, request: &Request, inode: INodeNo) -> Taken {
+        let asked = Asked {
+            unique: request.unique().0,
+            inode: inode.0,
+            process: request.pid(),
+        };
+        self.dispatch.take(operation, asked)
+    }
+
     fn attr(&self, attributes: &Attributes) -> FileAttr {
         let appearance = &self.appearance;
         let mode = if attributes.is_directory {
@@ -260,7 +288,7 @@ impl Adapter {
 
     fn read_file(
         &self,
-        taken: Taken,
+        mut taken: Taken,
         inode: Inode,
         handle: HandleId,
         offset: u64,
@@ -293,6 +321,7 @@ impl Adapter {
                 .guard(|| Ok(self.musefs.read_cached(&handle, offset, len.into(), buffer)));
             match attempt {
                 Ok(Attempt::Done(result)) => {
+                    buffer.tell(&mut taken);
                     self.dispatch
                         .answer(taken, reply, core(result), |reply, ()| {
                             reply.data(buffer.filled());
@@ -426,7 +455,7 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let taken = self.dispatch.take(Operation::Lookup, request.unique().0);
+        let mut taken = self.take(Operation::Lookup, request, parent);
         let ttl = self.appearance.ttl;
         let give = move |reply: ReplyEntry, attr: FileAttr| reply.entry(&ttl, &attr, Generation(0));
         match self.metrics_files.decode(parent.0) {
@@ -444,6 +473,9 @@ impl Filesystem for Adapter {
                             .map(|attributes| self.attr(&attributes))
                     }),
                 };
+                if let Ok(found) = &result {
+                    taken.is_about(found.ino.0);
+                }
                 if matches!(result, Err(Errno::ENOENT)) && !ttl.is_zero() {
                     // Said as an entry without an inode, the kernel remembers that there is none.
                     let absent = self
@@ -459,6 +491,7 @@ impl Filesystem for Adapter {
                 let Some(node) = self.metrics_files.child(parent, name) else {
                     return self.dispatch.answer(taken, reply, Err(Errno::ENOENT), give);
                 };
+                taken.is_about(MetricsFiles::inode(Target::Metrics(node)));
                 let appearance = self.appearance;
                 self.with_snapshot(
                     taken,
@@ -477,7 +510,7 @@ impl Filesystem for Adapter {
     }
 
     fn getattr(&self, request: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let taken = self.dispatch.take(Operation::Getattr, request.unique().0);
+        let taken = self.take(Operation::Getattr, request, inode);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Metrics(node) if self.metrics_files.is_directory(node) => {
                 Ok(self.metrics_directory_attr(node))
@@ -504,7 +537,7 @@ impl Filesystem for Adapter {
     }
 
     fn readlink(&self, request: &Request, inode: INodeNo, reply: ReplyData) {
-        let taken = self.dispatch.take(Operation::Readlink, request.unique().0);
+        let taken = self.take(Operation::Readlink, request, inode);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Link => Ok(self.metrics_files.link_target()),
             Target::Tree(_) | Target::Metrics(_) => Err(Errno::EINVAL),
@@ -515,7 +548,7 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let taken = self.dispatch.take(Operation::Open, request.unique().0);
+        let taken = self.take(Operation::Open, request, inode);
         let refused = |taken, reply, error| {
             self.dispatch
                 .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
@@ -555,7 +588,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let taken = self.dispatch.take(Operation::Read, request.unique().0);
+        let taken = self.take(Operation::Read, request, inode);
         let Target::Metrics(_) = self.metrics_files.decode(inode.0) else {
             let (inode, handle) = (Inode(inode.0), HandleId(handle.0));
             return self.read_file(taken, inode, handle, offset, size, reply);
@@ -580,7 +613,7 @@ impl Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let taken = self.dispatch.take(Operation::Release, request.unique().0);
+        let taken = self.take(Operation::Release, request, inode);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Metrics(_) => self
                 .metrics_files
@@ -603,7 +636,7 @@ impl Filesystem for Adapter {
     }
 
     fn opendir(&self, request: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let taken = self.dispatch.take(Operation::Opendir, request.unique().0);
+        let taken = self.take(Operation::Opendir, request, inode);
         let result = match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.dispatch.guard(|| core(self.musefs.opendir(inode))),
             Target::Metrics(node) if self.metrics_files.is_directory(node) => Ok(None),
@@ -625,7 +658,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
+        let taken = self.take(Operation::Readdir, request, inode);
         match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => {
                 let result = self.dispatch.guard(|| {
@@ -675,7 +708,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let taken = self.dispatch.take(Operation::Readdir, request.unique().0);
+        let taken = self.take(Operation::Readdir, request, inode);
         match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => {
                 let result = self.dispatch.guard(|| {
@@ -727,14 +760,12 @@ impl Filesystem for Adapter {
     fn releasedir(
         &self,
         request: &Request,
-        _: INodeNo,
+        inode: INodeNo,
         handle: FileHandle,
         _: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let taken = self
-            .dispatch
-            .take(Operation::Releasedir, request.unique().0);
+        let taken = self.take(Operation::Releasedir, request, inode);
         if let Some(handle) = directory_handle(handle) {
             self.musefs.releasedir(handle);
         }
@@ -742,8 +773,8 @@ impl Filesystem for Adapter {
             .answer(taken, reply, Ok(()), |reply, ()| reply.ok());
     }
 
-    fn statfs(&self, request: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let taken = self.dispatch.take(Operation::Statfs, request.unique().0);
+    fn statfs(&self, request: &Request, inode: INodeNo, reply: ReplyStatfs) {
+        let taken = self.take(Operation::Statfs, request, inode);
         let (bytes, files) = self.musefs.usage();
         let block = u64::from(BLOCK_BYTES);
         let free = self.roots.seen().free_bytes / block;

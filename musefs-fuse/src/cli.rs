@@ -79,6 +79,8 @@ pub enum Command {
     Formats(FormatsArgs),
     /// Wait until a mount shows every change made to its store
     Sync(SyncArgs),
+    /// Tell which operations of a mount took long, and why; or set from how long on that is
+    Slow(SlowArgs),
     /// Tell what a store holds, how the last scan went, and where it is mounted
     Status(StatusArgs),
     /// Show and edit tags in the store; the audio files stay as they are
@@ -114,6 +116,26 @@ pub struct SyncArgs {
         default_value = "30"
     )]
     pub timeout: u32,
+}
+
+/// `musefs slow`.
+#[derive(Debug, Args)]
+pub struct SlowArgs {
+    /// The mount, or anything in it
+    #[arg(value_name = "MOUNT")]
+    pub mount: PathBuf,
+    /// From how long on operations are slow, until the mount ends; `auto` follows what most take
+    #[arg(long, value_name = "MS|auto", value_parser = slow_from)]
+    pub threshold_ms: Option<SlowFrom>,
+}
+
+/// From how long on operations are slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowFrom {
+    /// Longer than 99 of 100 take, from a tenth of a second to one.
+    Auto,
+    /// So long.
+    Milliseconds(u64),
 }
 
 /// `musefs scan`.
@@ -326,6 +348,9 @@ pub struct MountArgs {
     /// A label on every sample of metrics.prom; `mount`, the mountpoint, is there unless given
     #[arg(long, value_name = "KEY=VALUE", env = "MUSEFS_METRICS_LABEL", value_parser = metrics_label, help_heading = "Metrics")]
     pub metrics_label: Vec<(String, String)>,
+    /// From how long on operations are in the file `slow`; `auto` is longer than 99 of 100 take, from 100 to 1000
+    #[arg(long, value_name = "MS|auto", env = "MUSEFS_SLOW_MS", default_value = "auto", value_parser = slow_from, help_heading = "Metrics")]
+    pub slow_ms: SlowFrom,
     /// A file, outside of the mount, that is kept equal to metrics.prom, for a collector of such files
     #[arg(
         long,
@@ -384,6 +409,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|seconds| (0.1..=86_400.0).contains(seconds))
         .map(Duration::from_secs_f64)
         .ok_or_else(|| "expected seconds, from 0.1 to 86400".into())
+}
+
+fn slow_from(text: &str) -> Result<SlowFrom, String> {
+    if text == "auto" {
+        return Ok(SlowFrom::Auto);
+    }
+    text.parse()
+        .ok()
+        .filter(|milliseconds| (1..=86_400_000).contains(milliseconds))
+        .map(SlowFrom::Milliseconds)
+        .ok_or_else(|| "expected milliseconds, from 1 to 86400000, or `auto`".into())
 }
 
 fn metrics_directory(text: &str) -> Result<MetricsDirectory, String> {
@@ -452,6 +488,8 @@ mod tests {
             ("--metrics-label", "novalue"),
             ("--metrics-label", "9a=b"),
             ("--event-loops", "0"),
+            ("--slow-ms", "0"),
+            ("--slow-ms", "1.5"),
         ] {
             assert!(parse(flag, value).is_err(), "{flag} {value}");
         }

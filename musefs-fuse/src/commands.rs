@@ -8,6 +8,7 @@ mod mount;
 mod owners;
 mod revalidate;
 mod scan;
+mod slow;
 mod status;
 mod sync;
 mod tag;
@@ -65,6 +66,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Mount(args) => mount::run(&args),
         Command::Formats(args) => formats::run(&args),
         Command::Sync(args) => sync::run(&args),
+        Command::Slow(args) => slow::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Revalidate(args) => revalidate::run(&args),

@@ -65,6 +65,11 @@ pub enum Request {
         /// The text's name there.
         name: String,
     },
+    /// From how long on operations are slow.
+    SlowFrom {
+        /// In milliseconds; absent follows what most operations take.
+        threshold_ms: Option<u64>,
+    },
     /// The tracks that these inodes of it stand for.
     Tracks {
         /// At most as many as fit a line.
@@ -95,6 +100,8 @@ pub enum Answer {
         /// All of it.
         text: String,
     },
+    /// So it is from here on.
+    SlowSet,
     /// It could not be done.
     Failed {
         /// Why, for people.
@@ -263,7 +270,10 @@ fn ask(socket: &Path, request: &Request) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
     let working = match request {
         Request::Sync { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
-        Request::About | Request::Metrics { .. } | Request::Tracks { .. } => Duration::ZERO,
+        Request::About
+        | Request::Metrics { .. }
+        | Request::SlowFrom { .. }
+        | Request::Tracks { .. } => Duration::ZERO,
     };
     stream.set_write_timeout(Some(SPEAK_TIMEOUT))?;
     stream.set_read_timeout(Some(SPEAK_TIMEOUT.saturating_add(working)))?;

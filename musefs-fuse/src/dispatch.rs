@@ -8,26 +8,28 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
 use musefs_telemetry::scope::Failures as _;
-use musefs_telemetry::{Completion, Ctx, Scope};
+use musefs_telemetry::{Completion, Ctx, Outcome, Scope};
 use parking_lot::Mutex;
 
 use crate::metrics::{
-    EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told,
+    EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told, nanoseconds,
 };
 
+mod inflight;
 pub mod lane;
 pub mod pool;
 mod waiting;
 
+pub use inflight::{Asked, Waits};
 use lane::Lane;
-use musefs_core::phases;
+use musefs_core::phases::{self, Phase, Spent};
 use pool::{Admission, After, Job, Pool, Subject};
-use waiting::Waiting;
+use waiting::{Ticket, Waiting};
 
 /// A reply that can be carried to another thread and must be given exactly once.
 pub trait OwnedReply: Send + 'static {
@@ -52,7 +54,29 @@ owned_replies! { ReplyAttr ReplyData ReplyDirectory ReplyDirectoryPlus ReplyEmpt
 #[derive(Debug)]
 pub struct Taken {
     operation: Operation,
+    asked: Asked,
     scope: OperationScope,
+}
+
+impl Taken {
+    /// It turned out to be about this inode.
+    pub fn is_about(&mut self, inode: u64) {
+        self.asked.inode = inode;
+        self.scope.set_subject(inode);
+    }
+
+    /// It went through a tier called `name`.
+    pub fn note(&mut self, name: &'static str, outcome: Outcome) {
+        self.scope.tier(name).finish(outcome);
+    }
+}
+
+/// What the pool's work comes to.
+pub trait Told {
+    /// Notes on the request how it came about.
+    fn tell(&self, taken: &mut Taken) {
+        let _ = taken;
+    }
 }
 
 /// What a step of pooled work came to.
@@ -106,13 +130,19 @@ struct Pending<R> {
     operation: Operation,
     /// Beyond the pool's bound, so not among the reads in flight.
     parked: AtomicBool,
+    /// What the thread that is at work on it does, as the place of that among the phases.
+    phase: AtomicUsize,
 }
 
 struct PendingState<R> {
     /// Gone once somebody answers.
     unanswered: Option<(Taken, R)>,
-    /// What a thread is at work on.
-    running: Option<Subject>,
+    /// What a thread is at work on, and since when.
+    running: Option<(Subject, Instant)>,
+    /// How long it waited for threads so far.
+    queued: Duration,
+    /// Where the time of the steps that are over went.
+    spent: Spent,
     /// Since when it waits for a thread, while none is at work on it.
     queued_since: Instant,
     /// Another thread was started in place of the one that is stuck on this.
@@ -137,19 +167,24 @@ impl<R> Pending<R> {
     fn begin(&self, metrics: &EdgeMetrics, subject: Subject) -> bool {
         self.unpark(metrics);
         let mut state = self.state.lock();
-        let wanted_since = state.unanswered.is_some().then_some(state.queued_since);
-        if wanted_since.is_some() {
-            state.running = Some(subject);
+        if state.unanswered.is_none() {
+            return false;
         }
+        let since = state.queued_since;
+        let waited = since.elapsed();
+        state.running = Some((subject, since + waited));
+        state.queued += waited;
         drop(state);
-        if let Some(since) = wanted_since {
-            self.count_queue(metrics, since);
-        }
-        wanted_since.is_some()
+        metrics.add_phase(self.operation, OperationPhase::Queue, waited);
+        true
     }
 
-    fn count_queue(&self, metrics: &EdgeMetrics, since: Instant) {
-        metrics.add_phase(self.operation, OperationPhase::Queue, since.elapsed());
+    /// Notes where the time of a step went.
+    fn spend(&self, spent: Spent) {
+        let mut state = self.state.lock();
+        state.spent.store += spent.store;
+        state.spent.layout += spent.layout;
+        state.spent.backing += spent.backing;
     }
 
     /// Ends a step that is not the last; whether the thread was replaced.
@@ -164,7 +199,27 @@ impl<R> Pending<R> {
     fn end(&self) -> (Option<(Taken, R)>, bool) {
         let mut state = self.state.lock();
         state.running = None;
-        (state.unanswered.take(), state.replaced)
+        let mut unanswered = state.unanswered.take();
+        if let Some((taken, _)) = &mut unanswered {
+            taken.spent(state.queued, state.spent);
+        }
+        (unanswered, state.replaced)
+    }
+}
+
+impl Taken {
+    /// Notes where the time of the pool's work went.
+    fn spent(&mut self, queued: Duration, spent: Spent) {
+        self.phase(OperationPhase::Queue, queued);
+        self.phase(OperationPhase::Store, spent.store);
+        self.phase(OperationPhase::Layout, spent.layout);
+        self.phase(OperationPhase::Backing, spent.backing);
+    }
+
+    fn phase(&mut self, phase: OperationPhase, took: Duration) {
+        if !took.is_zero() {
+            self.scope.phase(phase.name(), nanoseconds(took));
+        }
     }
 }
 
@@ -180,14 +235,23 @@ impl<R> std::fmt::Debug for Pending<R> {
 impl<R: OwnedReply> Expire for Pending<R> {
     fn expire(&self, metrics: &EdgeMetrics) {
         let mut state = self.state.lock();
-        let Some((taken, reply)) = state.unanswered.take() else {
+        let Some((mut taken, reply)) = state.unanswered.take() else {
             return;
         };
-        let queued_since = state.running.is_none().then_some(state.queued_since);
+        let (mut queued, spent) = (state.queued, state.spent);
+        let stuck_since = state.running.map(|(_, since)| since);
+        if stuck_since.is_none() {
+            let waited = state.queued_since.elapsed();
+            queued += waited;
+            metrics.add_phase(self.operation, OperationPhase::Queue, waited);
+        }
         drop(state);
         self.unpark(metrics);
-        if let Some(since) = queued_since {
-            self.count_queue(metrics, since);
+        taken.spent(queued, spent);
+        if let Some(since) = stuck_since {
+            // How the step that goes on divides up is known when it ends; what it hangs in is known.
+            let phase = OperationPhase::ALL[self.phase.load(Relaxed)];
+            taken.phase(phase, since.elapsed());
         }
         metrics.counters.requests.increment(Way::TimedOut);
         answer_error(metrics, taken, reply, Errno::EIO);
@@ -195,7 +259,7 @@ impl<R: OwnedReply> Expire for Pending<R> {
 
     fn replace_stuck(&self, pool: &Arc<Pool>) {
         let mut state = self.state.lock();
-        if let Some(subject) = state.running {
+        if let Some((subject, _)) = state.running {
             state.replaced = pool.replace_stuck(subject);
         }
     }
@@ -238,14 +302,20 @@ impl Dispatch {
         }))
     }
 
-    /// Takes the request that the kernel calls `unique`.
-    pub fn take(&self, operation: Operation, unique: u64) -> Taken {
+    /// Takes a request.
+    pub fn take(&self, operation: Operation, asked: Asked) -> Taken {
         if operation == Operation::Read {
             self.metrics.reads_inflight_changed(1);
         }
-        let ctx = Ctx::request(0, unique);
-        let scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
-        Taken { operation, scope }
+        let ctx = Ctx::request(0, asked.unique);
+        let mut scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
+        scope.set_subject(asked.inode);
+        scope.set_process(asked.process);
+        Taken {
+            operation,
+            asked,
+            scope,
+        }
     }
 
     /// Runs `work` within the panic boundary.
@@ -321,34 +391,47 @@ impl Dispatch {
         work: impl FnOnce() -> Result<Step<T>, Errno> + Send + 'static,
         give: impl FnOnce(R, T) + Send + 'static,
     ) where
-        T: 'static,
+        T: Told + 'static,
     {
-        let (operation, ctx) = (taken.operation, taken.scope.ctx());
+        let (operation, asked) = (taken.operation, taken.asked);
+        let ctx = taken.scope.ctx();
         let handed_in = Instant::now();
         let pending = Arc::new(Pending {
             state: Mutex::new(PendingState {
                 unanswered: Some((taken, reply)),
                 running: None,
+                queued: Duration::ZERO,
+                spent: Spent::default(),
                 queued_since: handed_in,
                 replaced: false,
             }),
             operation,
             parked: AtomicBool::new(false),
+            phase: AtomicUsize::new(OperationPhase::Queue as usize),
         });
         let expires = Arc::clone(&pending) as Arc<dyn Expire>;
-        let ticket = self.waiting.add(operation, handed_in, expires);
+        let ticket = self.waiting.add(operation, handed_in, asked, expires);
         let answered = {
             let (dispatch, pending) = (Arc::clone(self), Arc::clone(&pending));
-            move |result| {
+            move |result: Result<T, Errno>| {
                 dispatch.waiting.remove(ticket);
                 let (unanswered, replaced) = pending.end();
-                if let Some((taken, reply)) = unanswered {
+                if let Some((mut taken, reply)) = unanswered {
+                    if let Ok(value) = &result {
+                        T::tell(value, &mut taken);
+                    }
                     dispatch.give_elsewhere(taken, reply, result, give);
                 }
                 replaced
             }
         };
-        let job = self.job(Arc::clone(&pending), ctx, subject, Box::new(work), answered);
+        let job = self.job(
+            Arc::clone(&pending),
+            (ctx, ticket),
+            subject,
+            Box::new(work),
+            answered,
+        );
         let requests = &self.metrics.counters.requests;
         self.pool.submit(subject, job, |admission| match admission {
             Admission::Queued => requests.increment(Way::Pooled),
@@ -372,7 +455,7 @@ impl Dispatch {
     fn job<R: OwnedReply, T: 'static>(
         self: &Arc<Self>,
         pending: Arc<Pending<R>>,
-        ctx: Ctx,
+        (ctx, ticket): (Ctx, Ticket),
         subject: Subject,
         work: Work<T>,
         answered: impl FnOnce(Result<T, Errno>) -> bool + Send + 'static,
@@ -383,13 +466,23 @@ impl Dispatch {
                 return After::Done;
             }
             let entered = ctx.enter();
-            let (step, spent) = phases::clocked(|| dispatch.guard(work));
+            let watcher = {
+                let (dispatch, pending) = (Arc::clone(&dispatch), Arc::clone(&pending));
+                move |phase| {
+                    let phase = phase_of(phase);
+                    pending.phase.store(phase as usize, Relaxed);
+                    dispatch.waiting.enter(ticket, phase);
+                }
+            };
+            let (step, spent) = phases::watched(Box::new(watcher), || dispatch.guard(work));
             drop(entered);
+            pending.spend(spent);
             dispatch.metrics.add_work(pending.operation, spent);
             let result = match step {
                 Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
                 Ok(Step::Next(next, work)) => {
-                    let job = dispatch.job(pending, ctx, next, work, answered);
+                    dispatch.waiting.enter(ticket, OperationPhase::Queue);
+                    let job = dispatch.job(pending, (ctx, ticket), next, work, answered);
                     return After::Next(next, job);
                 }
                 Ok(Step::Done(value)) => Ok(value),
@@ -454,6 +547,12 @@ impl Dispatch {
         self.waiting.oldest(operation, now)
     }
 
+    /// The requests that the pool has not answered yet at `now`, the oldest first, as many as can be seen, and how many more
+    /// there are. Takes no lock.
+    pub fn inflight(&self, now: Instant) -> (Vec<Waits>, u64) {
+        self.waiting.seen(now)
+    }
+
     /// The lane, for work at intervals.
     pub fn lane(&self) -> &Arc<Lane> {
         &self.lane
@@ -473,6 +572,14 @@ impl Dispatch {
     pub fn stop(&self, deadline: Instant) -> bool {
         let lane = self.lane.stop(deadline);
         self.pool.stop(deadline) && lane
+    }
+}
+
+fn phase_of(phase: Phase) -> OperationPhase {
+    match phase {
+        Phase::Store => OperationPhase::Store,
+        Phase::Layout => OperationPhase::Layout,
+        Phase::Backing => OperationPhase::Backing,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the edge counts: requests by operation, by how they ended, and by the way they went. Its families are declared here
 //! and in the modules below, once: a doc comment is a help text.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,12 @@ pub enum Invalidation {
     Merged,
 }
 
+/// What share of operations is not slow, unless a duration says.
+const SLOW_QUANTILE: f64 = 0.99;
+/// What is followed stays within these. What takes less than a tenth of a second nobody notices; what takes more than one is
+/// slow even where much does, such as on a disk that hangs.
+const SLOW_NS: RangeInclusive<u64> = 100_000_000..=1_000_000_000;
+
 /// What the edge counts beside its operations.
 #[metric_set(prefix = "musefs")]
 #[derive(Clone, Debug)]
@@ -117,12 +124,21 @@ impl EdgeMetrics {
     /// # Errors
     /// When a name is taken already or the engine has no room.
     pub fn declare(engine: &Engine) -> Result<Self, DescribeError> {
+        engine.events().declare(engine, "musefs")?;
         Ok(Self {
             ops: Arc::new(Ops::declare_with(engine, "musefs", operations::SERIES)?),
             counters: EdgeCounters::declare(engine)?,
             reads_inflight: engine.up_down_counters(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
         })
+    }
+
+    /// From how long on operations are slow; `None` follows what 99 of 100 do not take longer than, within [`SLOW_NS`].
+    pub fn slow_from(&self, least: Option<Duration>) {
+        match least {
+            Some(least) => self.ops.set_slow_ns(nanoseconds(least)),
+            None => self.ops.follow_quantile_within(SLOW_QUANTILE, SLOW_NS),
+        }
     }
 
     /// One read more is queued or running, or one less.

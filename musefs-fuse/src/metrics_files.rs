@@ -26,10 +26,12 @@ use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
 mod nodes;
+mod operations;
 mod texts;
 
 pub use nodes::NodeId;
 use nodes::{Content, Nodes};
+use operations::Operations;
 use texts::{Share, Sources, TEXTS};
 
 /// The link by which the directory is reached under a name that is always the same.
@@ -352,6 +354,7 @@ impl MetricsFiles {
             config: &self.config(),
             shares: &shares,
             verdict: &verdict,
+            operations: &Operations::of(self),
         };
         let texts = std::array::from_fn(|index| {
             let text = (TEXTS[index].render)(&sources, self.lens[index].load(Relaxed))?;
@@ -365,6 +368,11 @@ impl MetricsFiles {
             texts,
             values,
         }
+    }
+
+    /// From how long on operations are slow; `None` follows what most of them take.
+    pub fn slow_from(&self, least: Option<Duration>) {
+        self.dispatch.metrics().slow_from(least);
     }
 
     /// Has `config` tell what the kernel was told of the mount.

@@ -27,8 +27,8 @@ const UP: &str = "musefs_up";
 /// Longest file that is looked into for what was written last: far more than a mount writes.
 const REMEMBERED_BYTES_MAX: u64 = 16 << 20;
 
-/// What a text of metrics begins with.
-const START: &[u8] = b"# HELP ";
+/// What texts of metrics begin with; the shortest has no help.
+const STARTS: [&[u8]; 2] = [b"# HELP ", b"musefs_"];
 
 /// Why a file could not be written, and what helps.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +129,8 @@ impl Textfile {
     fn holds_metrics(&self) -> bool {
         let mut start = Vec::new();
         let read = std::fs::File::open(&self.path)
-            .and_then(|file| file.take(START.len() as u64).read_to_end(&mut start));
-        read.is_ok() && start == START
+            .and_then(|file| file.take(STARTS[0].len() as u64).read_to_end(&mut start));
+        read.is_ok() && STARTS.contains(&&*start)
     }
 
     /// Whether `node_exporter` would read it: the collector takes only names that end in `.prom`.

@@ -31,6 +31,7 @@ mod mp4_files;
 mod normal_user;
 mod odd_files;
 mod ogg_files;
+mod operations;
 mod passthrough;
 mod read_only;
 mod recipes;

@@ -88,13 +88,16 @@ fn the_link_is_reached_by_name_and_never_listed() {
             "config",
             "cores",
             "health",
+            "inflight",
             "metrics",
             "metrics.env",
             "metrics.json",
             "metrics.om",
             "metrics.prom",
+            "oplog",
             "ready",
             "schema.json",
+            "slow",
             "value",
         ]
     );
@@ -151,7 +154,7 @@ fn what_holds_paths_is_for_the_owner_alone() {
         let mode = directory.join(&name).metadata().unwrap().permissions();
         let expected = match &*name {
             "value" => 0o555,
-            "config" => 0o400,
+            "config" | "inflight" | "oplog" | "slow" => 0o400,
             _ => 0o444,
         };
         assert_eq!(mode.mode() & 0o777, expected, "{name}");

@@ -34,6 +34,12 @@ impl ReadBuffer {
         &self.bytes[..self.filled]
     }
 
+    /// Where that came from.
+    pub fn sources(&self) -> impl Iterator<Item = ByteSource> {
+        let sources = ByteSource::ALL.into_iter().zip(self.from);
+        sources.filter_map(|(source, bytes)| (bytes > 0).then_some(source))
+    }
+
     fn start(&mut self, len: usize) {
         self.filled = 0;
         self.from = [0; 4];

@@ -210,6 +210,8 @@ fn start_dispatch(
     workers: usize,
     edge: EdgeMetrics,
 ) -> io::Result<Arc<Dispatch>> {
+    let slow_ms = args.slow_ms.milliseconds();
+    edge.slow_from(slow_ms.map(Duration::from_millis));
     let config = DispatchConfig {
         workers,
         queue_len_max: args.reads_inflight_max as usize,

@@ -194,6 +194,12 @@ fn answer(request: Request, served: &Served) -> Answer {
                 ),
             },
         },
+        Request::SlowFrom { threshold_ms } => {
+            served
+                .metrics
+                .slow_from(threshold_ms.map(Duration::from_millis));
+            Answer::SlowSet
+        }
         Request::Tracks { inodes } => {
             let tree = musefs.tree();
             let track = |inode| match tree.node(tree.find(Inode(inode))?).kind {

@@ -34,6 +34,8 @@ fn give(reply: Told, value: u32) {
     reply.0.send(Ok(value)).unwrap();
 }
 
+impl super::Told for u32 {}
+
 fn dispatch(workers: usize, queue_len_max: usize, timeout_ms: u64) -> (Engine, Arc<Dispatch>) {
     let engine = Engine::new();
     let metrics = EdgeMetrics::declare(&engine).unwrap();
@@ -69,7 +71,7 @@ fn stick_on(
 ) -> mpsc::Sender<()> {
     let (release, stuck) = mpsc::channel::<()>();
     let (tell, has_begun) = mpsc::channel();
-    let taken = dispatch.take(Operation::Read, 0);
+    let taken = dispatch.take(Operation::Read, Asked::default());
     let work = move || {
         tell.send(()).unwrap();
         stuck.recv().ok();
@@ -86,7 +88,7 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     let (told, hear) = mpsc::channel();
     let panics = || -> Result<Step<u32>, Errno> { panic!("on purpose") };
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read, 0),
+        dispatch.take(Operation::Read, Asked::default()),
         ONE,
         Told(told.clone()),
         panics,
@@ -94,14 +96,14 @@ fn a_panic_is_an_error_and_the_pool_goes_on() {
     );
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read, 0),
+        dispatch.take(Operation::Read, Asked::default()),
         ONE,
         Told(told.clone()),
         || Ok(Step::Done(7)),
         give,
     );
     assert_eq!(hear.recv(), Ok(Ok(7)));
-    let taken = dispatch.take(Operation::Read, 0);
+    let taken = dispatch.take(Operation::Read, Asked::default());
     let result = dispatch.guard(|| -> Result<u32, Errno> { panic!("inline") });
     dispatch.answer(taken, Told(told), result, give);
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
@@ -118,7 +120,7 @@ fn over_the_bound_requests_are_parked_and_still_answered() {
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
     for value in 1..=5 {
-        let taken = dispatch.take(Operation::Read, 0);
+        let taken = dispatch.take(Operation::Read, Asked::default());
         dispatch.hand_to_pool(
             taken,
             ONE,
@@ -143,7 +145,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     let (engine, dispatch) = dispatch(1, 10, 10);
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
-    let queued = dispatch.take(Operation::Read, 0);
+    let queued = dispatch.take(Operation::Read, Asked::default());
     dispatch.hand_to_pool(queued, ONE, Told(told.clone()), || Ok(Step::Done(9)), give);
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
@@ -151,7 +153,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
     assert_eq!(count(&dispatch, Way::TimedOut), 2);
     // The thread that was started in place of the stuck one answers.
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read, 0),
+        dispatch.take(Operation::Read, Asked::default()),
         ONE,
         Told(told.clone()),
         || Ok(Step::Done(3)),
@@ -165,7 +167,7 @@ fn an_overdue_request_is_answered_once_and_its_thread_replaced() {
         std::thread::yield_now();
     }
     dispatch.hand_to_pool(
-        dispatch.take(Operation::Read, 0),
+        dispatch.take(Operation::Read, Asked::default()),
         ONE,
         Told(told),
         || Ok(Step::Done(4)),
@@ -200,7 +202,7 @@ fn a_file_gets_half_of_its_devices_threads_and_its_jobs_keep_their_order() {
     let (told, hear) = mpsc::channel();
     let stuck = [stick(&dispatch, &told), stick(&dispatch, &told)];
     for value in 1..=20 {
-        let taken = dispatch.take(Operation::Read, 0);
+        let taken = dispatch.take(Operation::Read, Asked::default());
         dispatch.hand_to_pool(
             taken,
             ONE,
@@ -209,7 +211,7 @@ fn a_file_gets_half_of_its_devices_threads_and_its_jobs_keep_their_order() {
             give,
         );
     }
-    let taken = dispatch.take(Operation::Read, 0);
+    let taken = dispatch.take(Operation::Read, Asked::default());
     let work = || Ok(Step::Done(99));
     dispatch.hand_to_pool(taken, SECOND, Told(told.clone()), work, give);
     assert_eq!(hear.recv(), Ok(Ok(99)), "another file has threads left");
@@ -232,12 +234,12 @@ fn a_device_gets_half_of_the_threads_whatever_its_files() {
     let stuck = [ONE, SECOND].map(|file| stick_on(file, &dispatch, &told));
     // Those of the first file wait for that, those of a third one for the device.
     for (file, value) in [(1, 1), (3, 2), (1, 3), (3, 4u32)] {
-        let taken = dispatch.take(Operation::Read, 0);
+        let taken = dispatch.take(Operation::Read, Asked::default());
         let work = move || Ok(Step::Done(value));
         dispatch.hand_to_pool(taken, subject(1, file), Told(told.clone()), work, give);
     }
     for value in 90..99u32 {
-        let taken = dispatch.take(Operation::Read, 0);
+        let taken = dispatch.take(Operation::Read, Asked::default());
         let work = move || Ok(Step::Done(value));
         dispatch.hand_to_pool(taken, OTHER, Told(told.clone()), work, give);
         assert_eq!(hear.recv(), Ok(Ok(value)), "another device has threads");
@@ -268,13 +270,13 @@ fn work_that_waits_for_two_things_has_threads_of_one_at_a_time() {
     let stuck = [ONE, SECOND].map(|file| stick_on(file, &dispatch, &told));
     // The store answers; what comes then waits for the device that hangs, and holds no thread.
     for value in 1..=8u32 {
-        let taken = dispatch.take(Operation::Open, 0);
+        let taken = dispatch.take(Operation::Open, Asked::default());
         let then = move || Ok(Step::Done(value));
         let work = move || Ok(Step::Next(subject(1, 10), Box::new(then) as Work<u32>));
         dispatch.hand_to_pool(taken, store, Told(told.clone()), work, give);
     }
     for value in 90..99u32 {
-        let taken = dispatch.take(Operation::Open, 0);
+        let taken = dispatch.take(Operation::Open, Asked::default());
         let then = move || Ok(Step::Done(value));
         let work = move || Ok(Step::Next(OTHER, Box::new(then) as Work<u32>));
         dispatch.hand_to_pool(taken, store, Told(told.clone()), work, give);
@@ -303,7 +305,7 @@ fn a_subject_that_hangs_gets_its_threads_back_when_they_are_replaced() {
     let (_engine, dispatch) = dispatch(2, 100, 10);
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
-    let later = dispatch.take(Operation::Read, 0);
+    let later = dispatch.take(Operation::Read, Asked::default());
     dispatch.sweep(Instant::now() + Duration::from_secs(1));
     assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
     dispatch.hand_to_pool(later, ONE, Told(told), || Ok(Step::Done(1)), give);
@@ -318,7 +320,7 @@ fn the_lane_answers_while_every_pool_thread_is_stuck() {
     let (told, hear) = mpsc::channel();
     let release = stick(&dispatch, &told);
     dispatch.hand_to_lane(
-        dispatch.take(Operation::Getattr, 0),
+        dispatch.take(Operation::Getattr, Asked::default()),
         Told(told),
         || Ok(5),
         give,

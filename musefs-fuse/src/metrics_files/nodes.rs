@@ -159,6 +159,15 @@ impl Nodes {
         in_order.iter().map(|&id| (id, &*self.0[id.0].name))
     }
 
+    /// The path of `node` below the metrics directory, with a `/` before each name; that of the directory itself is empty.
+    pub(super) fn path_of(&self, node: NodeId) -> String {
+        if node == NodeId::ROOT {
+            return String::new();
+        }
+        let Node { name, parent, .. } = &self.0[node.0];
+        format!("{}/{name}", self.path_of(*parent))
+    }
+
     /// The directory that `node` is in; the metrics directory is in itself.
     pub(super) fn parent(&self, node: NodeId) -> NodeId {
         self.0[node.0].parent

@@ -9,6 +9,7 @@ use musefs_core::telemetry::render_served;
 use musefs_telemetry::encode::{json, openmetrics, plain, prometheus};
 use musefs_telemetry::{Engine, Snapshot};
 
+use super::operations::Operations;
 use crate::health::{State, Verdict};
 
 /// The lengths of texts are multiples of this, in bytes.
@@ -29,6 +30,8 @@ pub(super) struct Sources<'a> {
     pub shares: &'a [Share],
     /// How the mount is.
     pub verdict: &'a Verdict,
+    /// Single operations.
+    pub operations: &'a Operations,
 }
 
 /// What one thread has done.
@@ -52,7 +55,7 @@ pub(super) struct Text {
 }
 
 /// All of them, in the order of a listing.
-pub(super) const TEXTS: [Text; 10] = [
+pub(super) const TEXTS: [Text; 13] = [
     Text {
         name: "config",
         mode: 0o400,
@@ -67,6 +70,11 @@ pub(super) const TEXTS: [Text; 10] = [
         name: "health",
         mode: 0o444,
         render: |sources, _| Some(format!("{}\n", sources.verdict)),
+    },
+    Text {
+        name: "inflight",
+        mode: 0o400,
+        render: |sources, len_min| Some(with_comment(sources.operations.inflight.clone(), len_min)),
     },
     Text {
         name: "metrics",
@@ -110,6 +118,11 @@ pub(super) const TEXTS: [Text; 10] = [
         },
     },
     Text {
+        name: "oplog",
+        mode: 0o400,
+        render: |sources, len_min| Some(with_comment(sources.operations.oplog.clone(), len_min)),
+    },
+    Text {
         name: "ready",
         mode: 0o444,
         // A mount that fails is not ready for whoever would begin to use it.
@@ -121,6 +134,11 @@ pub(super) const TEXTS: [Text; 10] = [
         name: "schema.json",
         mode: 0o444,
         render: |sources, len_min| Some(with_spaces(sources.engine.schema(), len_min)),
+    },
+    Text {
+        name: "slow",
+        mode: 0o400,
+        render: |sources, len_min| Some(with_comment(sources.operations.slow.clone(), len_min)),
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -70,6 +70,8 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
         fn set_slow_ns(&self, slow_ns: u64);
         /// Does nothing.
         fn follow_quantile(&self, q: f64);
+        /// Does nothing.
+        fn follow_quantile_within(&self, q: f64, bounds_ns: RangeInclusive<u64>);
         /// None is.
         fn slow_ns(&self) -> u64 = u64::MAX;
     }

@@ -1,5 +1,6 @@
 //! The numbers of a closed set of operations: how many, how many failed and how, how long they took.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::threshold::Threshold;
@@ -202,7 +203,14 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
     /// The same, with a limit that each snapshot of the engine sets anew: what `q` of all operations did not take longer than.
     /// Until there were a hundred, none is slow. A `q` that is not between 0 and 1 changes nothing.
     pub fn follow_quantile(&self, q: f64) {
-        self.threshold.follow(q);
+        self.threshold.follow(q, 0..=u64::MAX, u64::MAX);
+    }
+
+    /// The same, with a limit that is never outside of `bounds_ns`, and the least of them until there were a hundred. Bounds
+    /// that hold nothing change nothing.
+    pub fn follow_quantile_within(&self, q: f64, bounds_ns: RangeInclusive<u64>) {
+        let least_ns = *bounds_ns.start();
+        self.threshold.follow(q, bounds_ns, least_ns);
     }
 
     /// How long an operation has to take to be slow; `u64::MAX` when none is.

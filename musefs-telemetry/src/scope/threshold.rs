@@ -1,7 +1,8 @@
 //! From when on an operation is slow: a number that is set by hand, or follows a quantile.
 
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::histograms::Histograms;
 
@@ -11,15 +12,22 @@ const COUNT_MIN: u64 = 100;
 #[derive(Debug)]
 pub(super) struct Threshold {
     slow_ns: AtomicU64,
-    /// The bits of the quantile that is followed; [`u64::MAX`], which is no number, when none is.
-    quantile: AtomicU64,
+    /// What is followed, if anything. Held while the number is changed, so that what was set by hand is never overwritten;
+    /// operations do not take it.
+    followed: Mutex<Option<Followed>>,
+}
+
+#[derive(Clone, Debug)]
+struct Followed {
+    quantile: f64,
+    bounds_ns: RangeInclusive<u64>,
 }
 
 impl Threshold {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             slow_ns: AtomicU64::new(u64::MAX),
-            quantile: AtomicU64::new(u64::MAX),
+            followed: Mutex::new(None),
         })
     }
 
@@ -28,15 +36,26 @@ impl Threshold {
         self.slow_ns.load(Relaxed)
     }
 
+    fn followed(&self) -> MutexGuard<'_, Option<Followed>> {
+        let followed = self.followed.lock();
+        followed.unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn set(&self, slow_ns: u64) {
-        self.quantile.store(u64::MAX, Relaxed);
+        let mut followed = self.followed();
+        *followed = None;
         self.slow_ns.store(slow_ns, Relaxed);
     }
 
-    pub(super) fn follow(&self, q: f64) {
-        if (0.0..=1.0).contains(&q) {
-            self.slow_ns.store(u64::MAX, Relaxed);
-            self.quantile.store(q.to_bits(), Relaxed);
+    /// Follows `quantile` within `bounds_ns`, and is `first_ns` until there are enough operations.
+    pub(super) fn follow(&self, quantile: f64, bounds_ns: RangeInclusive<u64>, first_ns: u64) {
+        if (0.0..=1.0).contains(&quantile) && !bounds_ns.is_empty() {
+            let mut followed = self.followed();
+            *followed = Some(Followed {
+                quantile,
+                bounds_ns,
+            });
+            self.slow_ns.store(first_ns, Relaxed);
         }
     }
 
@@ -51,13 +70,17 @@ impl Threshold {
             let Some(threshold) = threshold.upgrade() else {
                 return false;
             };
-            let bits = threshold.quantile.load(Relaxed);
-            if bits != u64::MAX {
-                let slow_ns = quantile(&durations, series, f64::from_bits(bits));
-                if let Some(slow_ns) = slow_ns {
-                    threshold.slow_ns.store(slow_ns, Relaxed);
-                }
+            let followed = threshold.followed();
+            if let Some(Followed {
+                quantile: q,
+                bounds_ns,
+            }) = &*followed
+                && let Some(slow_ns) = quantile(&durations, series, *q)
+            {
+                let slow_ns = slow_ns.clamp(*bounds_ns.start(), *bounds_ns.end());
+                threshold.slow_ns.store(slow_ns, Relaxed);
             }
+            drop(followed);
             true
         })
     }

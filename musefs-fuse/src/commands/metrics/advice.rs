@@ -433,6 +433,18 @@ pub(super) const GROUPS: &[Group] = &[
                 "Growing: whoever reads the log is too slow. Log less: `MUSEFS_LOG=warn`.",
             ),
             (
+                "musefs_operations_evicted_total",
+                "`slow` or `failed` growing fast: look into the file `slow` more often, or raise `--slow-ms`. `recent` grows with every operation.",
+            ),
+            (
+                "musefs_events_dropped_total",
+                "Above 0: a fault of musefs, please report it.",
+            ),
+            (
+                "musefs_event_handler_panics_total",
+                "Above 0: a fault of musefs, please report it.",
+            ),
+            (
                 "musefs_series_overflowed_total",
                 "Above 0: a fault of musefs, please report it.",
             ),
