@@ -513,15 +513,13 @@ impl Musefs {
     }
 
     /// Looks again at dark tracks below `directory`, a root that could just be reached: those whose files are back are dark no
-    /// more. Files that have changed stay dark until a scan has read them, or somebody was served. May wait for the disk.
+    /// more. Files that have changed stay dark until a scan has read them, or somebody was served. May wait for the disk. What is
+    /// asked of it is not counted: it is no work of serving.
     pub fn look_again_at_dark_tracks(&self, directory: &Path) {
         for (track, dark) in self.dark.below(directory, LOOKS_AGAIN_MAX) {
             let is_back = match dark.reason {
-                BackingFailure::Missing => {
-                    self.metrics.backing_stats.increment();
-                    dark.path.metadata().is_ok_and(|found| found.is_file())
-                }
-                BackingFailure::Unreadable => backing::can_be_read(&dark.path, &self.metrics),
+                BackingFailure::Missing => dark.path.metadata().is_ok_and(|found| found.is_file()),
+                BackingFailure::Unreadable => backing::can_be_read(&dark.path),
                 BackingFailure::Changed => false,
             };
             if is_back {
