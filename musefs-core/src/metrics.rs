@@ -110,7 +110,7 @@ pub struct Metrics {
     /// Requests that failed because their backing file could not be served, by reason.
     pub(crate) backing_failures: Counters<BackingFailure>,
     /// Listed tracks that are not served as they should be, each under one reason: their backing file could not be served when
-    /// it was last tried (missing, changed, unreadable), or the scan could not take it apart, and it is served as it is
+    /// it was last tried or looked at (missing, changed, unreadable), or the scan could not take it apart, and it is served as it is
     /// (unparsable).
     pub(crate) tracks_dark: UpDownCounters<DarkReason>,
 }

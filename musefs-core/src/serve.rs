@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::ids::{RootId, TrackId};
 use crate::layout::BlobId;
-use crate::metrics::{CoreMetrics, Metrics};
+use crate::metrics::{BackingFailure, CoreMetrics, Metrics};
 use crate::refresh::Holdings;
 use crate::stop::Stop;
 use crate::store::{Store, StoreError, TrackRow};
@@ -53,6 +53,9 @@ use readahead::Budget;
 use stores::Stores;
 use superseded::Superseded;
 use troubles::Troubles;
+
+/// Dark tracks that are looked at again at one time.
+const LOOKS_AGAIN_MAX: usize = 1_000;
 
 /// Inodes of track files start here; below are the root and what the edge adds, above 2^52 the directories.
 pub const INODE_TRACK_BASE: u64 = 1 << 32;
@@ -506,6 +509,22 @@ impl Musefs {
             refresh_generation: self.generation.load(Relaxed),
             refresh_gap_fallbacks: self.counted.refresh.gap_fallbacks.value(),
             refresh_needs_rebuild: self.needs_rebuild.load(Relaxed),
+        }
+    }
+
+    /// Looks again at dark tracks below `directory`, a root that could just be reached: those whose files are back are dark no
+    /// more. Files that have changed stay dark until a scan has read them, or somebody was served. May wait for the disk. What is
+    /// asked of it is not counted: it is no work of serving.
+    pub fn look_again_at_dark_tracks(&self, directory: &Path) {
+        for (track, dark) in self.dark.below(directory, LOOKS_AGAIN_MAX) {
+            let is_back = match dark.reason {
+                BackingFailure::Missing => dark.path.metadata().is_ok_and(|found| found.is_file()),
+                BackingFailure::Unreadable => backing::can_be_read(&dark.path),
+                BackingFailure::Changed => false,
+            };
+            if is_back {
+                self.dark.lighten(track);
+            }
         }
     }
 

@@ -98,7 +98,7 @@ fn unmount_hint(path: &Path) -> String {
 /// # Errors
 /// When something speaks against it.
 pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
-    let metadata = match std::fs::metadata(path) {
+    let metadata = match look(path) {
         Ok(metadata) => metadata,
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
             if !remount {
@@ -133,6 +133,16 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
         return Err(MountpointError::NotEmpty(absolute));
     }
     Ok(absolute)
+}
+
+/// What is at `path`. A directory is opened, too: of a mount whose process is gone the kernel still remembers the attributes
+/// for a while.
+fn look(path: &Path) -> io::Result<std::fs::Metadata> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_dir() {
+        std::fs::read_dir(path)?;
+    }
+    Ok(metadata)
 }
 
 /// Whether a musefs is mounted at `path`, which need not answer.

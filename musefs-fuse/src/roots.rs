@@ -66,15 +66,22 @@ impl Roots {
         self.stop.ask_and_wait(deadline)
     }
 
-    fn work(&self, musefs: &Musefs) {
+    fn work(&self, musefs: &Arc<Musefs>) {
         let stop = Arc::clone(&self.stop);
+        let library = Arc::downgrade(musefs);
         let mut watched = Watched::new(move |path, answer| {
             let (path, answered) = (path.to_path_buf(), Arc::clone(&stop));
+            let library = library.clone();
             std::thread::Builder::new()
                 .name("musefs-root".into())
                 .spawn(move || {
-                    answer.set(look(&path)).ok();
+                    let looked = look(&path);
+                    let is_reachable = looked.is_ok();
+                    answer.set(looked).ok();
                     answered.hurry();
+                    if is_reachable && let Some(musefs) = library.upgrade() {
+                        musefs.look_again_at_dark_tracks(&path);
+                    }
                 })
                 .map(drop)
         });

@@ -7,7 +7,7 @@ mod keeper;
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,9 @@ const UP: &str = "musefs_up";
 /// Longest file that is looked into for what was written last: far more than a mount writes.
 const REMEMBERED_BYTES_MAX: u64 = 16 << 20;
 
+/// What texts of metrics begin with; the shortest has no help.
+const STARTS: [&[u8]; 2] = [b"# HELP ", b"musefs_"];
+
 /// Why a file could not be written, and what helps.
 #[derive(Debug, thiserror::Error)]
 pub enum TextfileError {
@@ -37,6 +40,14 @@ pub enum TextfileError {
         path: PathBuf,
         /// What should be its directory.
         directory: PathBuf,
+    },
+    /// What is there is not ours to replace.
+    #[error("{} is {what}, which is not replaced: name another file, or take it away first", .path.display())]
+    NotReplaced {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
     },
     /// A new file cannot be made beside it.
     #[error("cannot write {}: no file can be made in {}; let this user write there", .path.display(), .directory.display())]
@@ -93,8 +104,33 @@ impl Textfile {
                 self.path.join("musefs.prom").display()
             );
         }
+        self.replaceable()?;
         self.fresh()?;
         Ok(())
+    }
+
+    /// Nothing but an older text of metrics is ever replaced.
+    fn replaceable(&self) -> Result<(), TextfileError> {
+        let kept = |what| TextfileError::NotReplaced {
+            path: self.path.clone(),
+            what,
+        };
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(found) if found.is_symlink() => Err(kept("a symbolic link")),
+            Ok(found) if !found.is_file() => Err(kept("no regular file")),
+            Ok(found) if found.len() > 0 && !self.holds_metrics() => {
+                Err(kept("a file of something else than metrics"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the file begins as every text of metrics does; one that cannot be read is somebody else's.
+    fn holds_metrics(&self) -> bool {
+        let mut start = Vec::new();
+        let read = std::fs::File::open(&self.path)
+            .and_then(|file| file.take(STARTS[0].len() as u64).read_to_end(&mut start));
+        read.is_ok() && STARTS.contains(&&*start)
     }
 
     /// Whether `node_exporter` would read it: the collector takes only names that end in `.prom`.
@@ -111,6 +147,7 @@ impl Textfile {
             path: self.path.clone(),
             source,
         };
+        self.replaceable()?;
         let mut fresh = self.fresh()?;
         fresh.write_all(text).map_err(write)?;
         fresh
@@ -250,7 +287,7 @@ musefs_up{mount=\"/m } \\\" x\"} 1
         assert_eq!(file.remembered(), None);
         file.check().unwrap();
         assert!(!file.path.exists(), "a check makes nothing");
-        for text in ["a much longer text\n", TEXT] {
+        for text in ["# HELP x A much longer text.\n", TEXT] {
             file.write(text.as_bytes()).unwrap();
             assert_eq!(std::fs::read_to_string(&file.path).unwrap(), text);
         }
@@ -258,6 +295,36 @@ musefs_up{mount=\"/m } \\\" x\"} 1
         assert_eq!(mode & 0o7777, 0o640);
         assert_eq!(file.remembered(), Identity::of(TEXT.as_bytes()));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_text_of_metrics_is_never_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| Textfile {
+            path: directory.path().join(name),
+            mode: 0o644,
+            uid: None,
+            gid: None,
+        };
+        let (diary, link, pipe) = (file("diary.txt"), file("link.prom"), file("pipe.prom"));
+        std::fs::write(&diary.path, "dear diary").unwrap();
+        std::os::unix::fs::symlink("nowhere", &link.path).unwrap();
+        nix::unistd::mkfifo(&pipe.path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (kept, what) in [
+            (diary, "something else"),
+            (link, "symbolic link"),
+            (pipe, "no regular file"),
+        ] {
+            for error in [
+                kept.check().unwrap_err().to_string(),
+                kept.write(TEXT.as_bytes()).unwrap_err().to_string(),
+            ] {
+                assert!(error.contains(what), "{error}");
+            }
+        }
+        let empty = file("empty.prom");
+        std::fs::write(&empty.path, "").unwrap();
+        empty.write(TEXT.as_bytes()).unwrap();
     }
 
     #[test]

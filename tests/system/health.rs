@@ -102,10 +102,11 @@ fn a_directory_that_is_gone_degrades_and_the_last_one_fails_until_it_is_back() {
     for path in [&second, &library.music()] {
         std::fs::rename(away(path), path).unwrap();
     }
+    // Nobody reads: it is noticed all the same.
+    becomes(&mount, "ok");
     for served in [SECOND_SERVED, ONE_SERVED] {
         std::fs::read(mount.join(served)).unwrap();
     }
-    becomes(&mount, "ok");
 }
 
 #[test]
@@ -122,7 +123,11 @@ fn a_directory_on_a_filesystem_that_hangs_cannot_be_reached() {
     becomes(&mount, "degraded: root 1 unreachable");
     reachable(&mount, 1, 0);
     std::fs::read(mount.join(ONE_SERVED)).expect("the other root is served");
-    assert_eq!(hanging.held(), 1, "one look waits, and no second one");
+    // Counted by its threads: whoever else on the machine asks for free space waits there, too.
+    let threads = std::fs::read_dir(format!("/proc/{}/task", mount.pid())).unwrap();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
+    let looks = names.filter(|name| name.as_deref().is_ok_and(|name| name == "musefs-root\n"));
+    assert_eq!(looks.count(), 1, "one look waits, and no second one");
     hanging.release();
     becomes(&mount, "ok");
     reachable(&mount, 1, 1);

@@ -117,6 +117,8 @@ fn a_dead_mountpoint_is_explained_and_cleaned_up_when_asked() {
     require_fuse!();
     let library = Library::of_one();
     let mut dead = Mount::new(&library);
+    // From here on the kernel remembers what it is, also without it.
+    std::fs::metadata(library.mountpoint()).unwrap();
     dead.signal(nix::sys::signal::Signal::SIGKILL);
     dead.ended(crate::support::SOON)
         .expect("a killed process ends");

@@ -33,12 +33,22 @@ pub enum Attempt<T> {
 pub(super) fn open(path: &Path, metrics: &Metrics) -> io::Result<Opened> {
     let _phase = phases::enter(Phase::Backing);
     metrics.backing_opens.increment();
+    Opened::look(open_quietly(path)?, metrics)
+}
+
+/// Whether the file at `path` opens and its first byte reads; may wait.
+pub(super) fn can_be_read(path: &Path) -> bool {
+    open_quietly(path)
+        .and_then(|file| file.read_at(&mut [0], 0))
+        .is_ok()
+}
+
+fn open_quietly(path: &Path) -> io::Result<File> {
     // A FIFO or a device under an audio file's name would otherwise wait for a writer.
-    let file = File::options()
+    File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)?;
-    Opened::look(file, metrics)
+        .open(path)
 }
 
 /// An open file, and what it looked like right after it was opened.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
@@ -23,9 +23,17 @@ pub(super) struct DarkTracks {
 
 #[derive(Debug, Default)]
 struct Tracks {
-    reasons: HashMap<TrackId, BackingFailure>,
+    reasons: HashMap<TrackId, Dark>,
     /// Listed tracks that the scan could not take apart.
     unparsable: imbl::HashSet<TrackId>,
+}
+
+/// A dark track.
+#[derive(Clone, Debug)]
+pub(super) struct Dark {
+    pub reason: BackingFailure,
+    /// Its backing file.
+    pub path: PathBuf,
 }
 
 impl Tracks {
@@ -69,9 +77,13 @@ impl DarkTracks {
         self.metrics.backing_failures.increment(reason);
         {
             let mut tracks = self.tracks.lock();
-            let before = tracks.reasons.insert(track, reason);
+            let dark = Dark {
+                reason,
+                path: path.to_path_buf(),
+            };
+            let before = tracks.reasons.insert(track, dark);
             self.count.store(tracks.reasons.len(), Relaxed);
-            match before {
+            match before.map(|before| before.reason) {
                 Some(before) if before == reason => return,
                 Some(before) => self.shown(before, -1),
                 None if tracks.unparsable.contains(&track) => {
@@ -99,13 +111,24 @@ impl DarkTracks {
             return;
         }
         let mut tracks = self.tracks.lock();
-        if let Some(reason) = tracks.reasons.remove(&track) {
-            self.shown(reason, -1);
+        if let Some(dark) = tracks.reasons.remove(&track) {
+            self.shown(dark.reason, -1);
             if tracks.unparsable.contains(&track) {
                 self.shown(DarkReason::Unparsable, 1);
             }
             self.count.store(tracks.reasons.len(), Relaxed);
         }
+    }
+
+    /// At most `count_max` dark tracks whose backing files lie below `directory`.
+    pub(super) fn below(&self, directory: &Path, count_max: usize) -> Vec<(TrackId, Dark)> {
+        let tracks = self.tracks.lock();
+        let below = |dark: &Dark| dark.path.starts_with(directory);
+        let found = tracks.reasons.iter().filter(|(_, dark)| below(dark));
+        found
+            .take(count_max)
+            .map(|(track, dark)| (*track, dark.clone()))
+            .collect()
     }
 
     /// Goes on with another tree, which lists `unparsable` among its tracks. Every dark track for which `same` says no is
@@ -117,10 +140,10 @@ impl DarkTracks {
     ) {
         let mut tracks = self.tracks.lock();
         let before = tracks.unparsable_alone();
-        tracks.reasons.retain(|&track, reason| {
+        tracks.reasons.retain(|&track, dark| {
             let keep = same(track);
             if !keep {
-                self.shown(*reason, -1);
+                self.shown(dark.reason, -1);
             }
             keep
         });
@@ -165,6 +188,9 @@ mod tests {
         dark.lighten(one);
         assert_eq!(counted(), [0, 1, 0, 2]);
         darken(two, BackingFailure::Missing);
+        assert_eq!(dark.below(Path::new("other"), 9).len(), 0);
+        assert_eq!(dark.below(Path::new("file"), 9).len(), 2);
+        assert_eq!(dark.below(Path::new("file"), 1).len(), 1);
         dark.publish([two, three].into_iter().collect(), |track| track == two);
         assert_eq!(counted(), [1, 0, 0, 1]);
         assert_eq!(

@@ -106,7 +106,7 @@ Prints each fault as FILE:LINE: what is wrong, or one line that says how much wa
 Examples:
   musefs metrics check ~/mnt
   musefs metrics check /var/lib/prometheus/node-exporter/musefs.prom
-  curl -s http://nas:9100/metrics | musefs metrics check -
+  musefs metrics check - <saved.prom
 
 A text that is not musefs' own may lack the last line `# EOF`, without which nobody can tell whether it is whole.
 

@@ -1,9 +1,9 @@
 //! The mount's side of the control socket: a thread that listens, and one for each connection, up to a bound.
 
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::time::Duration;
@@ -43,7 +43,15 @@ pub struct Served {
 #[derive(Debug)]
 pub struct Control {
     socket: PathBuf,
+    /// Which file that is.
+    identity: Option<(u64, u64)>,
     end: Arc<EventFd>,
+}
+
+/// The file at `path`, whatever it is called.
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    let metadata = path.symlink_metadata().ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Control {
@@ -69,7 +77,11 @@ impl Control {
         std::thread::Builder::new()
             .name("musefs-control".into())
             .spawn(move || listen(&listener, &ended, &served))?;
-        Ok(Self { socket, end })
+        Ok(Self {
+            identity: identity_of(&socket),
+            socket,
+            end,
+        })
     }
 }
 
@@ -77,7 +89,10 @@ impl Drop for Control {
     fn drop(&mut self) {
         // The counter is full only when the thread was told already.
         let _ = self.end.write(1);
-        std::fs::remove_file(&self.socket).ok();
+        // The kernel may have given the device number, and so the name, to another mount already.
+        if identity_of(&self.socket) == self.identity {
+            std::fs::remove_file(&self.socket).ok();
+        }
     }
 }
 

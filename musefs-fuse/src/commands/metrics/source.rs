@@ -39,6 +39,14 @@ impl Mounted {
         let directory = match point.join(LINK_NAME).canonicalize() {
             Ok(directory) => Some(directory),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "the musefs at {} is another user's: others see it when it is mounted with --allow-other",
+                        point.display()
+                    )
+                });
+            }
             Err(error) => return Err(error).with_context(|| no_answer(point)),
         };
         Ok(Self {

@@ -19,5 +19,11 @@ pub(super) fn text(args: &MountArgs) -> String {
             .expect("a String takes whatever is written to it");
         }
     }
+    let (workers, event_loops) = super::thread_counts(args);
+    writeln!(
+        text,
+        "effective.workers = {workers}\neffective.event-loops = {event_loops}"
+    )
+    .expect("a String takes whatever is written to it");
     text
 }
