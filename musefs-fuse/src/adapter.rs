@@ -307,6 +307,7 @@ impl Adapter {
             .dispatch
             .guard(|| Ok(self.musefs.read_mapped(&handle, offset, len.into())))
         {
+            taken.note("backing", Outcome::Ok);
             self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
                 reply.data(mapped.for_the_kernel());
             });

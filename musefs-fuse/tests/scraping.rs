@@ -1,5 +1,5 @@
-//! Reading the metrics again within a second is no work: nothing is allocated, no statement reaches the store and no call a
-//! backing file.
+//! What costs nothing: reading the metrics again within a second (nothing is allocated, no statement reaches the store and no
+//! call a backing file), and keeping what an event loop answers.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,14 +7,15 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fuser::Errno;
 use musefs_core::serve::Musefs;
-use musefs_fuse::dispatch::{Dispatch, DispatchConfig};
+use musefs_fuse::dispatch::{Asked, Dispatch, DispatchConfig, OwnedReply};
 use musefs_fuse::health::Health;
-use musefs_fuse::metrics::EdgeMetrics;
+use musefs_fuse::metrics::{EdgeMetrics, Operation};
 use musefs_fuse::metrics_files::{DirectoryName, Gauges, MetricsFiles, NodeId, Presentation};
 use musefs_fuse::passthrough::Passthrough;
 use musefs_fuse::roots::Roots;
-use musefs_telemetry::{Engine, Family};
+use musefs_telemetry::{Engine, Family, Outcome};
 
 #[path = "../../tests/in_process.rs"]
 mod in_process;
@@ -120,4 +121,48 @@ fn a_warm_snapshot_is_read_without_work() {
     }
     assert_eq!(least, 0, "allocations of a second look");
     assert_eq!(asked(&musefs), asked_before, "rendering asks nobody either");
+}
+
+/// Nobody, who waits for an answer.
+struct Nobody;
+
+impl OwnedReply for Nobody {
+    fn fail(self, _: Errno) {}
+}
+
+#[test]
+fn a_request_that_its_event_loop_answers_is_kept_without_an_allocation() {
+    let engine = Engine::new();
+    let config = DispatchConfig {
+        workers: 1,
+        queue_len_max: 1,
+        backing_timeout: Duration::from_secs(30),
+    };
+    let metrics = EdgeMetrics::declare(&engine).unwrap();
+    // Each is slow and kept with its tiers, which is the most that can happen.
+    metrics.slow_from(Some(Duration::ZERO));
+    let dispatch = Dispatch::start(config, metrics).unwrap();
+    let request = |inode, result: Result<(), Errno>| {
+        let asked = Asked {
+            unique: inode,
+            inode,
+            process: 1,
+        };
+        let mut taken = dispatch.take(Operation::Read, asked);
+        taken.is_about(inode);
+        taken.note("backing", Outcome::Ok);
+        dispatch.answer(taken, Nobody, result, |_, ()| {});
+    };
+    // The first one of a thread makes room for what that counts.
+    request(1, Ok(()));
+    let before = ALLOCATIONS.get();
+    for inode in 2..1000 {
+        request(inode, Ok(()));
+        request(inode, Err(Errno::EIO));
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    let last = engine.events().slow().pop().expect("the last one is kept");
+    let event = last.event();
+    assert_eq!((event.subject, event.process, event.failed), (999, 1, true));
+    assert_eq!(event.tiers[0].name, "backing");
 }

@@ -405,7 +405,7 @@ fn a_threshold_follows_the_quantile_at_each_snapshot() {
     assert_eq!(ops.slow_ns(), 7, "what is set by hand stays");
     ops.follow_quantile(f64::NAN);
     assert_eq!(ops.slow_ns(), 7);
-    for (bounds_ns, expected) in [(5_000..=9_000, 5_000), (1..=9_000, 4_096), (1..=2, 2)] {
+    for (bounds_ns, expected) in [(9_000..=10_000, 9_000), (1..=10_000, 8_192), (1..=2, 2)] {
         let least = *bounds_ns.start();
         ops.follow_quantile_within(0.99, bounds_ns);
         assert_eq!(ops.slow_ns(), least);
