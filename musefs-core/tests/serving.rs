@@ -1,37 +1,14 @@
 //! Reading a served file allocates nothing and asks the store nothing, however much is counted.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use musefs_core::serve::{Attempt, Handle, Musefs, ReadBuffer};
 use musefs_telemetry::snapshot::Value;
 
+#[path = "../../tests/counting_allocator.rs"]
+mod counting_allocator;
 #[path = "../../tests/in_process.rs"]
 mod in_process;
 
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[expect(unsafe_code, reason = "an allocator that counts is an allocator")]
-// SAFETY: every call is handed to the system's allocator as it came; counting touches a thread-local number alone.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use counting_allocator::ALLOCATIONS;
 
 /// The sum of a family of counters.
 fn sum(musefs: &Musefs, name: &str) -> u64 {

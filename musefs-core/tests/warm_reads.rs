@@ -1,46 +1,19 @@
 //! A read of what is in memory makes no allocation: not for finding the file, nor for its bytes, nor for what is counted.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use musefs_core::metrics::{CoreMetrics, Metrics};
-use musefs_core::refresh::{Refresher, TreeConfig, open_connections};
-use musefs_core::scan::{ScanOptions, scan};
 use musefs_core::serve::{Attempt, Mode, Musefs, ReadBuffer, ServeConfig};
-use musefs_core::store::Store;
-use musefs_core::template::{Fallbacks, Template};
 use musefs_core::tree::Inode;
-use musefs_telemetry::{Engine, MetricSet as _};
 
 #[path = "hostile/allocations.rs"]
 mod allocations;
+#[path = "../../tests/in_process.rs"]
+mod in_process;
 
 use allocations::peak_bytes;
 
 /// A mount's core over a directory of music, each file at the root under its own name.
 fn serve(music: &Path, db: &Path) -> Musefs {
-    let metrics = Metrics::declare(&Engine::new()).unwrap();
-    let (options, stop) = (ScanOptions::default(), AtomicBool::new(false));
-    let mut store = Store::create(db).unwrap();
-    scan(
-        &mut store,
-        &[music.to_path_buf()],
-        &options,
-        &metrics,
-        &(),
-        &stop,
-    )
-    .unwrap();
-    let tree = TreeConfig {
-        template: Template::parse("$filename").unwrap(),
-        fallbacks: Fallbacks::default(),
-        mode: Mode::StructureOnly,
-        reserved_root_names: Vec::new(),
-    };
-    let engine = Engine::new();
-    let metrics = CoreMetrics::declare(&engine).unwrap();
-    let mut refresher = Refresher::open(db, tree, &metrics).unwrap();
-    let (published, _) = refresher.build(None).unwrap();
     let config = ServeConfig {
         mode: Mode::StructureOnly,
         header_cache_bytes_max: 1 << 20,
@@ -48,8 +21,7 @@ fn serve(music: &Path, db: &Path) -> Musefs {
         dir_handles_max: 2,
         store_connections: 1,
     };
-    let stores = open_connections(db, 1, &metrics).unwrap();
-    Musefs::new(config, engine, metrics, stores, published)
+    in_process::serve_music(music, "$filename", config, db)
 }
 
 #[test]

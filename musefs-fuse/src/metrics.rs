@@ -133,7 +133,7 @@ impl EdgeMetrics {
         })
     }
 
-    /// From how long on operations are slow; `None` follows what 99 of 100 do not take longer than, within [`SLOW_NS`].
+    /// From how long on operations are slow; `None` follows what 99 of 100 do not take longer than, within a tenth of a second and a second.
     pub fn slow_from(&self, least: Option<Duration>) {
         match least {
             Some(least) => self.ops.set_slow_ns(nanoseconds(least)),

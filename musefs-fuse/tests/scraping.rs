@@ -1,8 +1,6 @@
 //! What costs nothing: reading the metrics again within a second (nothing is allocated, no statement reaches the store and no
 //! call a backing file), and keeping what an event loop answers.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,34 +15,14 @@ use musefs_fuse::passthrough::Passthrough;
 use musefs_fuse::roots::Roots;
 use musefs_telemetry::{Engine, Family, Outcome};
 
+#[path = "../../tests/counting_allocator.rs"]
+mod counting_allocator;
 #[path = "../../tests/in_process.rs"]
 mod in_process;
 
+use counting_allocator::ALLOCATIONS;
+
 static OPENS: Family = Family::counter("opens_total", "Opens.");
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[expect(unsafe_code, reason = "an allocator that counts is an allocator")]
-// SAFETY: every call is handed to the system's allocator as it came; counting touches a thread-local number alone.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as the caller promised.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 fn metrics_files(musefs: &Arc<Musefs>) -> MetricsFiles {
     let engine = musefs.engine();
