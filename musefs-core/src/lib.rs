@@ -21,3 +21,7 @@ pub mod tree;
 
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+#[path = "../../tests/kept.rs"]
+mod kept;

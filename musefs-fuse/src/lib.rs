@@ -18,3 +18,7 @@ pub mod refreshing;
 pub mod roots;
 pub mod textfile;
 pub mod tuning;
+
+#[cfg(test)]
+#[path = "../../tests/kept.rs"]
+mod kept;

@@ -1,6 +1,5 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::*;
 use crate::formats::{AudioProperties, Tag};
@@ -88,40 +87,7 @@ fn run(input: &str) -> String {
 
 #[test]
 fn cases() {
-    let directory = Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/data/template"
-    ));
-    let mut failures = String::new();
-    let mut count = 0;
-    for entry in std::fs::read_dir(directory).expect("the directory of cases") {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "case") {
-            continue;
-        }
-        count += 1;
-        let case = std::fs::read_to_string(&path).unwrap();
-        let (input, expected) = case.split_once("---\n").unwrap_or((&case, ""));
-        let output = run(input);
-        if output == expected {
-            continue;
-        }
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(&path, format!("{input}---\n{output}")).unwrap();
-        } else {
-            writeln!(
-                failures,
-                "{}\nexpected:\n{expected}found:\n{output}",
-                path.display()
-            )
-            .unwrap();
-        }
-    }
-    assert!(count > 0, "no cases in {}", directory.display());
-    assert!(
-        failures.is_empty(),
-        "{failures}(UPDATE=1 takes these outputs as expected)"
-    );
+    assert!(crate::kept::cases("template", run) > 0, "no cases");
 }
 
 #[test]

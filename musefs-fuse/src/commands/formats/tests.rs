@@ -10,16 +10,7 @@ fn of_the_repository(path: &str) -> std::path::PathBuf {
 /// With `UPDATE` set, the page is written anew.
 #[test]
 fn the_page_about_formats_is_what_the_program_prints() {
-    let page = of_the_repository("docs/formats.md");
-    let printed = markdown();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&page, &printed).expect("the page");
-    }
-    let kept = std::fs::read_to_string(&page).expect("the page");
-    assert!(
-        kept == printed,
-        "docs/formats.md is not what `musefs formats --markdown` prints; UPDATE=1 cargo test writes it"
-    );
+    crate::kept::page("docs/formats.md", "musefs formats --markdown", &markdown());
 }
 
 #[test]

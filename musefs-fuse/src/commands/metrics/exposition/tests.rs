@@ -1,5 +1,4 @@
 use std::fmt::Write as _;
-use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -20,37 +19,8 @@ fn run(input: &str) -> String {
 /// A case is a text, a line `---`, and what is found in it; `UPDATE=1` takes what is found as what is expected.
 #[test]
 fn cases() {
-    let directory = Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/data/exposition"
-    ));
-    let mut failures = String::new();
-    let mut count = 0;
-    for entry in std::fs::read_dir(directory).expect("the directory of cases") {
-        let path = entry.unwrap().path();
-        count += 1;
-        let case = std::fs::read_to_string(&path).unwrap();
-        let (input, expected) = case.split_once("---\n").unwrap_or((&case, ""));
-        let output = run(input);
-        if output == expected {
-            continue;
-        }
-        if std::env::var_os("UPDATE").is_some() {
-            std::fs::write(&path, format!("{input}---\n{output}")).unwrap();
-        } else {
-            writeln!(
-                failures,
-                "{}\nexpected:\n{expected}found:\n{output}",
-                path.display()
-            )
-            .unwrap();
-        }
-    }
-    assert!(count > 20, "{count} cases in {}", directory.display());
-    assert!(
-        failures.is_empty(),
-        "{failures}(UPDATE=1 takes these outputs as expected)"
-    );
+    let count = crate::kept::cases("exposition", run);
+    assert!(count > 20, "{count} cases");
 }
 
 const WHOLE: &str =

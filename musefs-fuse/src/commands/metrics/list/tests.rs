@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::*;
 
@@ -10,15 +9,10 @@ fn families() -> Vec<&'static Family> {
 /// With `UPDATE` set, the page is written anew.
 #[test]
 fn the_page_about_metrics_is_what_the_program_prints() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
-    let printed = markdown(&families());
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&page, &printed).expect("the page");
-    }
-    let kept = std::fs::read_to_string(&page).expect("the page");
-    assert!(
-        kept == printed,
-        "docs/metrics.md is not what `musefs metrics list --markdown` prints; UPDATE=1 cargo test writes it"
+    crate::kept::page(
+        "docs/metrics.md",
+        "musefs metrics list --markdown",
+        &markdown(&families()),
     );
 }
 
