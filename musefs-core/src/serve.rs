@@ -303,11 +303,11 @@ impl Musefs {
     /// The open file `id` where whoever reads its backing file directly gets exactly what is served, from a filesystem of this
     /// machine: on others, musefs is what limits how long a read takes.
     pub fn passable(&self, id: HandleId) -> Option<Arc<Handle>> {
+        if self.config.mode != Mode::StructureOnly {
+            return None;
+        }
         let handle = self.handles.get(id)?;
-        let is_passable = self.config.mode == Mode::StructureOnly
-            && handle.resolved.is_local
-            && !handle.resolved.is_newer;
-        is_passable.then_some(handle)
+        (handle.resolved.is_local && !handle.resolved.is_newer).then_some(handle)
     }
 
     fn open_target(&self, inode: Inode) -> Result<OpenTarget, Error> {
