@@ -298,9 +298,7 @@ impl Adapter {
         let handle = match core(self.musefs.handle(handle)) {
             Ok(handle) => handle,
             Err(error) => {
-                return self
-                    .dispatch
-                    .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
+                return self.dispatch.refuse(taken, reply, error);
             }
         };
         if let Ok(Some(mapped)) = self
@@ -346,9 +344,7 @@ impl Adapter {
                     self.dispatch
                         .hand_to_pool(taken, subject, reply, work, give);
                 }
-                Err(error) => self
-                    .dispatch
-                    .answer(taken, reply, Err::<(), _>(error), |_, ()| {}),
+                Err(error) => self.dispatch.refuse(taken, reply, error),
             }
         });
     }
@@ -550,17 +546,13 @@ impl Filesystem for Adapter {
 
     fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let taken = self.take(Operation::Open, request, inode);
-        let refused = |taken, reply, error| {
-            self.dispatch
-                .answer(taken, reply, Err::<(), _>(error), |_, ()| {});
-        };
         if flags.acc_mode() != OpenAccMode::O_RDONLY {
-            return refused(taken, reply, Errno::EROFS);
+            return self.dispatch.refuse(taken, reply, Errno::EROFS);
         }
         match self.metrics_files.decode(inode.0) {
             Target::Tree(inode) => self.open_file(taken, inode, reply),
             Target::Metrics(node) if self.metrics_files.is_directory(node) => {
-                refused(taken, reply, Errno::EISDIR);
+                self.dispatch.refuse(taken, reply, Errno::EISDIR);
             }
             Target::Metrics(node) => self.with_snapshot(
                 taken,
@@ -574,7 +566,7 @@ impl Filesystem for Adapter {
                     reply.opened(FileHandle(handle), flags);
                 },
             ),
-            Target::Link => refused(taken, reply, Errno::EINVAL),
+            Target::Link => self.dispatch.refuse(taken, reply, Errno::EINVAL),
         }
     }
 
@@ -675,10 +667,7 @@ impl Filesystem for Adapter {
                 self.dispatch
                     .answer(taken, reply, result, |reply, ()| reply.ok());
             }
-            Target::Link => {
-                self.dispatch
-                    .answer(taken, reply, Err::<(), _>(Errno::ENOTDIR), |_, ()| {});
-            }
+            Target::Link => self.dispatch.refuse(taken, reply, Errno::ENOTDIR),
             Target::Metrics(node) => {
                 let files = Arc::clone(&self.metrics_files);
                 let give = move |mut reply: ReplyDirectory, snapshot: Arc<Snapshot>| {
@@ -725,10 +714,7 @@ impl Filesystem for Adapter {
                 self.dispatch
                     .answer(taken, reply, result, |reply, ()| reply.ok());
             }
-            Target::Link => {
-                self.dispatch
-                    .answer(taken, reply, Err::<(), _>(Errno::ENOTDIR), |_, ()| {});
-            }
+            Target::Link => self.dispatch.refuse(taken, reply, Errno::ENOTDIR),
             Target::Metrics(node) => {
                 let (appearance, files) = (self.appearance, Arc::clone(&self.metrics_files));
                 let give = move |mut reply: ReplyDirectoryPlus, snapshot: Arc<Snapshot>| {

@@ -152,14 +152,14 @@ struct PendingState<R> {
 impl<R> Pending<R> {
     fn unpark(&self, metrics: &EdgeMetrics) {
         if self.parked.swap(false, Relaxed) && self.operation == Operation::Read {
-            metrics.reads_inflight_changed(1);
+            metrics.reads_inflight.add(1);
         }
     }
 
     fn park(&self, metrics: &EdgeMetrics) {
         self.parked.store(true, Relaxed);
         if self.operation == Operation::Read {
-            metrics.reads_inflight_changed(-1);
+            metrics.reads_inflight.add(-1);
         }
     }
 
@@ -280,7 +280,7 @@ fn settle(metrics: &EdgeMetrics, taken: Taken, error: Option<Errno>) {
     );
     taken.scope.finish(completion);
     if taken.operation == Operation::Read {
-        metrics.reads_inflight_changed(-1);
+        metrics.reads_inflight.add(-1);
         if error.is_some() {
             metrics.read_errors.increment();
         }
@@ -305,7 +305,7 @@ impl Dispatch {
     /// Takes a request.
     pub fn take(&self, operation: Operation, asked: Asked) -> Taken {
         if operation == Operation::Read {
-            self.metrics.reads_inflight_changed(1);
+            self.metrics.reads_inflight.add(1);
         }
         let ctx = Ctx::request(0, asked.unique);
         let mut scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
@@ -343,6 +343,12 @@ impl Dispatch {
     ) {
         self.metrics.counters.requests.increment(Way::Inline);
         self.give(taken, reply, result, give);
+    }
+
+    /// Answers a request with `error` on the event loop that took it.
+    pub fn refuse<R: OwnedReply>(&self, taken: Taken, reply: R, error: Errno) {
+        self.metrics.counters.requests.increment(Way::Inline);
+        answer_error(&self.metrics, taken, reply, error);
     }
 
     /// Answers a request on the event loop that took it: it failed with `error`, which `give` says in a way of its own.

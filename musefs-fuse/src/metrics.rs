@@ -9,7 +9,7 @@ use musefs_core::phases::Spent;
 use musefs_core::telemetry::{READ_ERRORS, READS_INFLIGHT};
 use musefs_telemetry::{
     AttributeEnum, Counter, Counters, DescribeError, Engine, MetricSet, Ops, UpDownCounter,
-    UpDownCounters, metric_set,
+    metric_set,
 };
 
 pub mod connection;
@@ -113,7 +113,7 @@ pub struct EdgeMetrics {
     pub(crate) ops: Arc<Ops<Operation, ErrorNumber>>,
     pub(crate) counters: EdgeCounters,
     /// Foreground reads queued or running.
-    pub(crate) reads_inflight: UpDownCounters,
+    pub(crate) reads_inflight: UpDownCounter,
     /// Reads answered with an error.
     pub(crate) read_errors: Counter,
 }
@@ -128,7 +128,7 @@ impl EdgeMetrics {
         Ok(Self {
             ops: Arc::new(Ops::declare_with(engine, "musefs", operations::SERIES)?),
             counters: EdgeCounters::declare(engine)?,
-            reads_inflight: engine.up_down_counters(&READS_INFLIGHT)?,
+            reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
         })
     }
@@ -139,11 +139,6 @@ impl EdgeMetrics {
             Some(least) => self.ops.set_slow_ns(nanoseconds(least)),
             None => self.ops.follow_quantile_within(SLOW_QUANTILE, SLOW_NS),
         }
-    }
-
-    /// One read more is queued or running, or one less.
-    pub(crate) fn reads_inflight_changed(&self, by: i64) {
-        self.reads_inflight.add(0, by);
     }
 
     /// Counts time that `operation` was in a phase.

@@ -78,6 +78,8 @@ pub struct MetricsFiles {
     directory: Option<DirectoryName>,
     identity: Vec<(String, String)>,
     config: String,
+    /// The catalogue, which is complete.
+    schema: String,
     tuning: OnceLock<Tuning>,
     nodes: Nodes,
     states: StateGauges,
@@ -161,6 +163,7 @@ impl MetricsFiles {
             directory: presentation.directory,
             identity: presentation.identity,
             config: presentation.config,
+            schema: musefs.engine().schema(),
             tuning: OnceLock::new(),
             nodes: Nodes::of(catalogue.into_iter()),
             states: gauges.states,
@@ -348,7 +351,7 @@ impl MetricsFiles {
         let values = self.observe(&verdict);
         let shares = self.shares();
         let sources = Sources {
-            engine: self.musefs.engine(),
+            schema: &self.schema,
             snapshot: &values,
             identity: &self.identity,
             config: &self.config(),
@@ -438,7 +441,7 @@ impl MetricsFiles {
         let (dir_handles, dir_handles_max) = self.musefs.directory_handles();
         FuseTelemetry {
             uptime_seconds: self.started.0.elapsed().as_secs(),
-            reads_inflight: metrics.reads_inflight.value(0),
+            reads_inflight: metrics.reads_inflight.value(),
             reads_inflight_max: pool.queue_len_max() as u64,
             read_errors: metrics.read_errors.value(),
             dir_handles,

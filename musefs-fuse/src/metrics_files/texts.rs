@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use musefs_core::telemetry::render_served;
+use musefs_telemetry::Snapshot;
 use musefs_telemetry::encode::{json, openmetrics, plain, prometheus};
-use musefs_telemetry::{Engine, Snapshot};
 
 use super::operations::Operations;
 use crate::health::{State, Verdict};
@@ -20,7 +20,8 @@ const END: &str = "# EOF\n";
 /// What the texts of a moment are rendered from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sources<'a> {
-    pub engine: &'a Engine,
+    /// What is measured.
+    pub schema: &'a str,
     pub snapshot: &'a Snapshot,
     /// The labels that tell this mount's samples from another's.
     pub identity: &'a [(String, String)],
@@ -133,7 +134,7 @@ pub(super) const TEXTS: [Text; 13] = [
     Text {
         name: "schema.json",
         mode: 0o444,
-        render: |sources, len_min| Some(with_spaces(sources.engine.schema(), len_min)),
+        render: |sources, len_min| Some(with_spaces(sources.schema.to_owned(), len_min)),
     },
     Text {
         name: "slow",

@@ -6,7 +6,7 @@ use super::events::{EventHandler, Events};
 use super::histograms::{Histogram, Histograms};
 use super::metrics::{
     Counter, Counters, Gauge, Gauges, MinMaxSumCounts, ObserveCounters, ObserveGauges,
-    UpDownCounters,
+    UpDownCounter, UpDownCounters,
 };
 use super::run_time::dynamic::{DynCounter, DynGauge, DynHistogram, DynOp};
 use super::snapshot::Snapshot;
@@ -125,6 +125,8 @@ impl Engine {
         fn counter(&self, family: &'static Family) -> Declared<Counter> = Ok(Counter);
         /// Nothing.
         fn up_down_counters(&self, family: &'static Family) -> Declared<UpDownCounters> = Ok(UpDownCounters::empty());
+        /// Nothing.
+        fn up_down_counter(&self, family: &'static Family) -> Declared<UpDownCounter> = Ok(UpDownCounter);
         /// Nothing.
         fn gauge(&self, family: &'static Family) -> Declared<Gauge> = Ok(Gauge);
         /// Nothing.

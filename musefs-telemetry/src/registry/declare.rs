@@ -10,7 +10,7 @@ use crate::describe::{DescribeError, Family, Fault, Instrument, Label, MetricsDe
 use crate::histograms::{Exemplars, Histogram, Histograms};
 use crate::metrics::{
     Counter, Counters, Extremes, Gauge, Gauges, MetricField, MinMaxSumCounts, ObserveCounters,
-    ObserveGauges, Observed, UpDownCounters, shared,
+    ObserveGauges, Observed, UpDownCounter, UpDownCounters, shared,
 };
 
 impl Engine {
@@ -41,6 +41,14 @@ impl Engine {
     ) -> Result<UpDownCounters, DescribeError> {
         let part = self.declare(family, Instrument::UpDownCounter)?;
         Ok(UpDownCounters::new(part.slot()))
+    }
+
+    /// Declares a gauge without labels that goes up and down by amounts.
+    ///
+    /// # Errors
+    /// When the family has labels or is no gauge by name and kind, the name is taken, or there is no room.
+    pub fn up_down_counter(&self, family: &'static Family) -> Result<UpDownCounter, DescribeError> {
+        self.single(family)
     }
 
     /// Declares a gauge without labels.
