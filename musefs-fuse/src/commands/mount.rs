@@ -17,9 +17,11 @@ use signal_hook::iterator::Signals;
 
 mod config;
 mod options;
+mod outlets;
 mod permitted;
 mod report;
 
+use self::outlets::{Outlets, Wanted};
 use super::Failure;
 use crate::adapter::Adapter;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
@@ -28,11 +30,10 @@ use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::health::Health;
 use crate::invalidate::{Invalidator, Telling};
-use crate::metrics::{EdgeMetrics, Transport};
+use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
 use crate::roots::Roots;
-use crate::textfile::{self, Keeper, Textfile};
 use crate::tuning::Tuning;
 
 /// How long threads have to end before the process ends without them: one may be stuck on a dead network mount.
@@ -56,7 +57,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         return report::dry_run(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
-    let textfile = options::textfile(args, &mountpoint)?;
+    let outlets = Wanted::of(args, &mountpoint)?;
     let Declared {
         engine,
         metrics,
@@ -131,7 +132,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         about: About::of(&args.db, &mountpoint),
     };
     let _control = device.and_then(|device| open_control(device, served));
-    let keeper = keep(textfile, args.metrics_textfile_interval, metrics_files)?;
+    let outlets = outlets.start(args, &metrics_files)?;
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -143,7 +144,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     );
 
     let served = wait_for_end(&ended, &mountpoint, device);
-    if !stop(keeper, &health) {
+    if !stop(&outlets, &health) {
         tracing::warn!(
             "a thread is stuck on a disk or network that does not answer; leaving without it"
         );
@@ -154,11 +155,11 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
 }
 
 /// Ends the threads of a mount; whether all ended in time.
-fn stop(keeper: Option<Keeper>, health: &Health) -> bool {
+fn stop(outlets: &Outlets, health: &Health) -> bool {
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
         // First, while there is a lane to render what it writes.
-        keeper.is_none_or(|keeper| keeper.stop(deadline)),
+        outlets.stop(deadline),
         health.musefs.turns().ask_and_wait(deadline),
         health.roots.stop(deadline),
         health.dispatch.stop(deadline),
@@ -241,17 +242,6 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
             tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
         })
         .ok()
-}
-
-/// Keeps `file`, if there is to be one, equal to the mount's metrics.
-fn keep(
-    file: Option<Textfile>,
-    interval: Duration,
-    metrics: Arc<MetricsFiles>,
-) -> io::Result<Option<Keeper>> {
-    let text = move || metrics.give(textfile::SOURCE, Transport::Textfile);
-    file.map(|file| Keeper::start(file, interval, text))
-        .transpose()
 }
 
 /// A mount without a control socket serves all the same.
