@@ -494,9 +494,13 @@ impl Filesystem for Adapter {
                     taken,
                     reply,
                     move |files, snapshot| {
-                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ENOENT)
+                        metrics_attr(appearance, files, node, Some(&snapshot))
+                            .map(|attr| (attr, snapshot))
+                            .ok_or(Errno::ENOENT)
                     },
-                    |reply, attr| reply.entry(&Duration::ZERO, &attr, Generation(0)),
+                    |reply, (attr, snapshot)| {
+                        reply.entry(&snapshot.may_be_remembered(), &attr, Generation(0));
+                    },
                 );
             }
             Target::Link | Target::Metrics(_) => {
@@ -518,9 +522,11 @@ impl Filesystem for Adapter {
                     taken,
                     reply,
                     move |files, snapshot| {
-                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ESTALE)
+                        metrics_attr(appearance, files, node, Some(&snapshot))
+                            .map(|attr| (attr, snapshot))
+                            .ok_or(Errno::ESTALE)
                     },
-                    |reply, attr| reply.attr(&Duration::ZERO, &attr),
+                    |reply, (attr, snapshot)| reply.attr(&snapshot.may_be_remembered(), &attr),
                 );
             }
             Target::Link => Ok(self.link_attr()),

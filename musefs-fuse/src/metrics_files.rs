@@ -44,6 +44,9 @@ const NODE_INODE_BASE: u64 = 16;
 /// How long a snapshot answers before the next is rendered.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(1);
 
+/// How long an answer may take to the kernel, which counts from when it has it.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
+
 /// What an inode stands for: decided once per request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -68,6 +71,13 @@ pub struct Snapshot {
 impl Snapshot {
     fn is_warm(&self) -> bool {
         self.rendered.elapsed() <= SNAPSHOT_AGE_MAX
+    }
+
+    /// How long the kernel may answer for names and attributes of this moment by itself: until a little before the next
+    /// moment can be rendered, so that no file is opened with a text of one moment and the length of another.
+    pub fn may_be_remembered(&self) -> Duration {
+        let age = self.rendered.elapsed().saturating_add(ANSWER_TIME);
+        SNAPSHOT_AGE_MAX.saturating_sub(age)
     }
 }
 
