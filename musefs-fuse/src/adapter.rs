@@ -739,7 +739,8 @@ impl Filesystem for Adapter {
                                 files.started(),
                             ),
                         };
-                        if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
+                        let ttl = snapshot.may_be_remembered();
+                        if reply.add(attr.ino, next, name, &ttl, &attr, Generation(0)) {
                             break;
                         }
                     }

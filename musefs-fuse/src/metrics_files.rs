@@ -1,7 +1,8 @@
 //! The metrics directory inside the mount: what is in it, and the moment that it shows.
 //!
 //! All texts of a moment are rendered together, at most once a second, never on an event loop; the same snapshot answers
-//! stat and open, and an open file keeps the one it was opened on.
+//! stat and open, and an open file keeps the one it was opened on. The kernel may remember names and lengths until shortly
+//! before the next moment.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
