@@ -82,7 +82,7 @@ impl Store {
             let (told, is_same) = sync_channel(1);
             let id = self.id();
             scope.spawn(move || {
-                let sent = beside.send_tags(asked, keys, (id, number), told, &to_tracks);
+                let sent = beside.send_tags(asked, keys, (id, number), &told, &to_tracks);
                 if let Err(error) = sent {
                     // Whoever is gone needs no reason.
                     to_tracks.send(Err(error)).ok();
@@ -137,7 +137,7 @@ impl Store {
         asked: &Asked,
         keys: &[&str],
         state: (&str, i64),
-        told: SyncSender<bool>,
+        told: &SyncSender<bool>,
         to_tracks: &SyncSender<Result<TagBatch, StoreError>>,
     ) -> Result<(), StoreError> {
         let error = |source| self.database.error(source);
