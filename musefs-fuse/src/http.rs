@@ -212,6 +212,8 @@ async fn converse(stream: Box<dyn Duplex>, site: Arc<Site>, watcher: Watcher, op
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who says that no more comes may still wait for an answer.
+        .half_close(true)
         .header_read_timeout(ASK_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
