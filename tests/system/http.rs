@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 
+use crate::support::audio::{self, Sound};
+use crate::support::hanging::{Hanging, Stuck};
 use crate::support::http::{Answer, address, ask, get, say};
 use crate::support::library::{Library, ONE_SERVED};
 use crate::support::metrics::Metrics;
@@ -269,4 +271,43 @@ fn prometheus_collects_it_with_and_without_a_token() {
             .is_some_and(|told| told.contains("\"unit\":\"seconds\"")),
         "{told:?}"
     );
+}
+
+#[test]
+fn it_answers_while_everything_else_hangs() {
+    require_fuse!();
+    let library = Library::new();
+    let slow = library.path().join("slow");
+    std::fs::create_dir(&slow).unwrap();
+    let sound = library.path().join("long.flac");
+    audio::write(&sound, Sound::LongFlac, &[("title", "Long")], false);
+    let files = vec![("long.flac".to_owned(), std::fs::read(&sound).unwrap())];
+    let hanging = Hanging::mount(&slow, files);
+    run(musefs(["scan", "--db"]).arg(library.db()).arg(&slow)).done();
+    let (mount, address) = listening(&library);
+    hanging.stick_all(Stuck {
+        reads: true,
+        opens: true,
+        flushes: true,
+    });
+    let served = mount.join("Unknown/Unknown/Long.flac");
+    let readers: Vec<_> = (0..20)
+        .map(|_| {
+            let served = served.clone();
+            std::thread::spawn(move || std::fs::read(served))
+        })
+        .collect();
+    eventually("readers that wait", || (hanging.held() > 0).then_some(()));
+    let oldest = "musefs_oldest_inflight_seconds{";
+    eventually("news of them", || {
+        let text = get(&address, "/metrics").text();
+        let mut waits = text.lines().filter(|line| line.starts_with(oldest));
+        waits.any(|line| !line.ends_with(" 0")).then_some(())
+    });
+    assert_eq!(get(&address, "/").status, 200);
+    assert!(readers.iter().any(|reader| !reader.is_finished()));
+    hanging.release();
+    for reader in readers {
+        reader.join().unwrap().unwrap();
+    }
 }

@@ -230,7 +230,7 @@ impl Site {
         if !taken {
             return None;
         }
-        tokio::time::timeout(TEXT_TIMEOUT, given).await.ok()?.ok()
+        in_time(given, TEXT_TIMEOUT).await
     }
 
     fn page(&self) -> Answer {
@@ -240,6 +240,11 @@ impl Site {
             .with(CONTENT_SECURITY_POLICY, policy)
             .with(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
     }
+}
+
+/// What comes within `limit`.
+async fn in_time<T>(coming: oneshot::Receiver<T>, limit: Duration) -> Option<T> {
+    tokio::time::timeout(limit, coming).await.ok()?.ok()
 }
 
 fn refused(refusal: Refusal) -> Answer {
@@ -287,4 +292,43 @@ fn pack(body: &[u8]) -> Option<Bytes> {
     let mut packer = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     packer.write_all(body).ok()?;
     packer.finish().ok().map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_text_that_does_not_come() {
+        let runtime = super::super::runtime().unwrap();
+        let limit = Duration::from_millis(20);
+        runtime.block_on(async {
+            let (kept, never) = oneshot::channel::<u8>();
+            assert_eq!(in_time(never, limit).await, None);
+            assert!(kept.is_closed());
+            let (dropped, nothing) = oneshot::channel::<u8>();
+            drop(dropped);
+            assert_eq!(in_time(nothing, TEXT_TIMEOUT).await, None);
+            let (done, given) = oneshot::channel();
+            done.send(1).unwrap();
+            assert_eq!(in_time(given, TEXT_TIMEOUT).await, Some(1));
+        });
+    }
+
+    #[test]
+    fn what_is_small_or_cannot_be_unpacked_is_not_packed() {
+        let takes = HeaderMap::from_iter([(
+            hyper::header::ACCEPT_ENCODING,
+            HeaderValue::from_static("gzip"),
+        )]);
+        for (len, asked, is_packed) in [
+            (PACK_MIN - 1, &takes, false),
+            (PACK_MIN, &takes, true),
+            (PACK_MIN, &HeaderMap::new(), false),
+        ] {
+            let answer = Answer::new(StatusCode::OK, PLAIN, "x".repeat(len));
+            let response = response(answer, asked);
+            assert_eq!(response.headers().contains_key(CONTENT_ENCODING), is_packed);
+        }
+    }
 }

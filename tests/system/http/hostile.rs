@@ -30,13 +30,17 @@ fn who_asks_slowly_holds_up_nobody_and_is_cut_off() {
         stream.write_all(b"GET /metrics HT").unwrap();
         stream
     };
+    // One asks and asks, and takes no answer.
+    let mut deaf = connect(&address);
+    let ask = "GET /json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    deaf.write_all(ask.repeat(1000).as_bytes()).unwrap();
     let mut hanging: Vec<TcpStream> = (0..10).map(|_| slow(&address)).collect();
     // While all ten are connected and have not been answered, others are. They go on with a byte at a time meanwhile.
     eventually("a scrape beside ten that hang", || {
         for stream in &mut hanging {
             stream.write_all(b"T").ok();
         }
-        (connections(&address) == 11).then_some(())
+        (connections(&address) == 12).then_some(())
     });
     let mut answer = Vec::new();
     for mut stream in hanging {
@@ -53,6 +57,13 @@ fn who_asks_slowly_holds_up_nobody_and_is_cut_off() {
     eventually("an end of all", || {
         (connections(&address) == 1).then_some(())
     });
+    // What is there of its answers is far from all.
+    let mut taken = Vec::new();
+    deaf.read_to_end(&mut taken).ok();
+    let answers = String::from_utf8_lossy(&taken)
+        .matches("HTTP/1.1 200")
+        .count();
+    assert!((1..900).contains(&answers), "{answers}");
 }
 
 /// The next of a row of numbers that look random and are the same every time.
