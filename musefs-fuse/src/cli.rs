@@ -1,6 +1,7 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
 mod given;
+mod http;
 mod metrics;
 mod stats;
 mod store;
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use musefs_core::template::DEFAULT_TEMPLATE;
 
 pub use self::given::{Given, Origin};
+pub use self::http::HttpArgs;
 pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
@@ -385,6 +387,9 @@ pub struct MountArgs {
         help_heading = "Metrics"
     )]
     pub metrics_textfile_group: Option<String>,
+    /// The same over HTTP.
+    #[command(flatten)]
+    pub http: HttpArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

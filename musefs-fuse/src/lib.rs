@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod errno;
 pub mod files;
 pub mod health;
+pub mod http;
 pub mod invalidate;
 pub mod log;
 pub mod metrics;

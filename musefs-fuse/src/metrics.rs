@@ -13,10 +13,12 @@ use musefs_telemetry::{
 };
 
 pub mod connection;
+pub mod http;
 pub mod mount;
 mod operations;
 pub mod process;
 
+use http::HttpMetrics;
 pub(crate) use operations::is_told;
 pub use operations::{
     ErrorNumber, Operation, OperationPhase, OperationScope, PhaseOf, TimedOperation,
@@ -52,6 +54,8 @@ pub enum Transport {
     Textfile,
     /// Over the control socket.
     Control,
+    /// Over HTTP.
+    Http,
 }
 
 /// How telling the kernel to forget something went.
@@ -88,8 +92,8 @@ pub struct EdgeCounters {
     /// after its operation was answered in its place counts when it ends.
     #[metric(unit = "seconds")]
     pub(crate) op_phase: Counters<PhaseOf>,
-    /// Metrics texts that were given away, by how: opened as a file of the mount, written to a file for a collector, or asked
-    /// for at the control socket.
+    /// Metrics texts that were given away, by how: opened as a file of the mount, written to a file for a collector, asked
+    /// for at the control socket, or over HTTP.
     pub(crate) scrapes: Counters<Transport>,
     /// Snapshots that were rendered, of which several scrapes may be.
     pub(crate) renders: Counter,
@@ -116,6 +120,7 @@ pub struct EdgeMetrics {
     pub(crate) reads_inflight: UpDownCounter,
     /// Reads answered with an error.
     pub(crate) read_errors: Counter,
+    pub(crate) http: HttpMetrics,
 }
 
 impl EdgeMetrics {
@@ -130,6 +135,7 @@ impl EdgeMetrics {
             counters: EdgeCounters::declare(engine)?,
             reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
+            http: HttpMetrics::declare(engine)?,
         })
     }
 

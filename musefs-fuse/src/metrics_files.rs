@@ -25,10 +25,12 @@ use crate::metrics::{Operation, Transport, Way, nanoseconds};
 use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
+mod handover;
 mod nodes;
 mod operations;
 mod texts;
 
+pub use handover::{Asked, Given};
 pub use nodes::NodeId;
 use nodes::{Content, Nodes};
 use operations::Operations;
@@ -63,6 +65,8 @@ pub struct Snapshot {
     pub time: SystemTime,
     texts: [Option<Arc<[u8]>>; TEXTS.len()],
     values: musefs_telemetry::Snapshot,
+    /// A text that no file has, once it was asked for.
+    open_metrics: OnceLock<Arc<[u8]>>,
 }
 
 impl Snapshot {
@@ -370,6 +374,7 @@ impl MetricsFiles {
             time,
             texts,
             values,
+            open_metrics: OnceLock::new(),
         }
     }
 

@@ -18,6 +18,8 @@ mod directories;
 mod edge;
 mod edits;
 mod health;
+mod http;
+mod http_page;
 mod killed;
 mod lifecycle;
 mod mapped;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 pub mod audio;
 pub mod catalogue;
 pub mod hanging;
+pub mod http;
 pub mod judge;
 pub mod kinds;
 pub mod library;

@@ -76,6 +76,11 @@ impl Mount {
         self.path.join(below.as_ref())
     }
 
+    /// What it told on standard output so far.
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.running.stdout()).into_owned()
+    }
+
     /// What it wrote to its log so far.
     pub fn log(&self) -> String {
         self.running.stderr()

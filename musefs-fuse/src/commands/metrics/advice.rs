@@ -433,6 +433,14 @@ pub(super) const GROUPS: &[Group] = &[
                 "More than some milliseconds for each: the machine is out of processor time.",
             ),
             (
+                "musefs_http_requests_total",
+                "`4xx` growing: somebody asks without the token, or for what is not there. `5xx` growing: the mount is failing, or does not come to answer.",
+            ),
+            (
+                "musefs_http_connections",
+                "At 64 for long: somebody opens connections and asks nothing, and others have to wait.",
+            ),
+            (
                 "musefs_log_lines_dropped_total",
                 "Growing: whoever reads the log is too slow. Log less: `MUSEFS_LOG=warn`.",
             ),

@@ -15,6 +15,7 @@ use super::config;
 use crate::adapter::Appearance;
 use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
 use crate::commands::{Failure, owners};
+use crate::files;
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{self, DirectoryName, LINK_NAME, Presentation};
 use crate::passthrough::Passthrough;
@@ -162,17 +163,8 @@ pub(super) fn textfile(args: &MountArgs, mountpoint: &Path) -> Result<Option<Tex
             .map(group)
             .transpose()?,
     };
-    let directory = file
-        .path
-        .parent()
-        .and_then(|directory| directory.canonicalize().ok());
-    if directory.is_some_and(|directory| directory.starts_with(mountpoint)) {
-        return Err(Failure::usage(anyhow!(
-            "--metrics-textfile {}: lies at the mountpoint {}, where nothing can be written; give a path outside of it",
-            path.display(),
-            mountpoint.display()
-        )));
-    }
+    files::refuse_inside_musefs(&file.path, "--metrics-textfile")?;
+    refuse_at(mountpoint, &file.path, "--metrics-textfile")?;
     file.check()?;
     if !file.is_collected() {
         tracing::warn!(
@@ -181,6 +173,21 @@ pub(super) fn textfile(args: &MountArgs, mountpoint: &Path) -> Result<Option<Tex
         );
     }
     Ok(Some(file))
+}
+
+/// Refuses a file at a mountpoint, under which it would be hidden.
+pub(super) fn refuse_at(mountpoint: &Path, path: &Path, what: &str) -> Result<(), Failure> {
+    let directory = path
+        .parent()
+        .and_then(|directory| directory.canonicalize().ok());
+    if directory.is_some_and(|directory| directory.starts_with(mountpoint)) {
+        return Err(Failure::usage(anyhow!(
+            "{what} {}: lies at the mountpoint {}, where nothing can be written; give a path outside of it",
+            path.display(),
+            mountpoint.display()
+        )));
+    }
+    Ok(())
 }
 
 /// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.
