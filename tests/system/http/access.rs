@@ -13,7 +13,7 @@ use crate::support::http::{address, ask, connect, get, say};
 use crate::support::library::{Library, ONE_SERVED};
 use crate::support::metrics::Metrics;
 use crate::support::mount::Mount;
-use crate::support::process::run;
+use crate::support::process::{musefs, run};
 use crate::support::{eventually, has_program};
 
 #[test]
@@ -44,6 +44,10 @@ fn with_a_token_nobody_is_told_anything_without_it() {
         let answer = ask(&address, "GET", path, &[("Authorization", "Bearer s3cret")]);
         assert_eq!(answer.status, 200, "{path}");
     }
+    let url = format!("http://{address}");
+    let stats = ["stats", &url, "--once", "--json", "--interval", "0.2"];
+    run(&mut musefs(stats)).refused(1, &["wants a token"]);
+    run(musefs(stats).args(["--token-file", token])).done();
     // The page has nothing to hide but must be there to ask for the token.
     let page = get(&address, "/");
     assert_eq!(page.status, 200);
@@ -126,6 +130,14 @@ fn a_socket_is_for_its_owner_who_sees_paths_and_is_gone_at_the_end() {
         over(&socket, "/oplog").1.contains(ONE_SERVED).then_some(())
     });
 
+    run(&mut musefs([
+        "stats",
+        listen[1],
+        "--once",
+        "--interval",
+        "0.2",
+    ]))
+    .done();
     let second = Library::of_one();
     run(Mount::command(&second).args(listen)).refused(1, &["another program listens there"]);
     // What a killed one leaves behind is in nobody's way.
