@@ -1,5 +1,6 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
+mod clients;
 mod given;
 mod metrics;
 mod store;
@@ -11,6 +12,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use musefs_core::template::DEFAULT_TEMPLATE;
 
+pub use self::clients::ClientArgs;
 pub use self::given::{Given, Origin};
 pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
@@ -381,6 +383,9 @@ pub struct MountArgs {
         help_heading = "Metrics"
     )]
     pub metrics_textfile_group: Option<String>,
+    /// Whether it is noted who asks.
+    #[command(flatten)]
+    pub clients: ClientArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -206,6 +206,9 @@ impl fmt::Display for Event<'_> {
         write!(formatter, " {level:<5} {context} {}", self.name)?;
         let name = crate::event::fields::REQUEST_ID;
         write!(formatter, " {name}={}", self.ctx.id())?;
+        if let Some(cause) = self.ctx.cause_id() {
+            write!(formatter, " {}={cause}", crate::event::fields::CAUSE)?;
+        }
         let mut text = String::new();
         for (key, value) in self.fields {
             text.clear();

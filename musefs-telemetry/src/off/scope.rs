@@ -176,6 +176,11 @@ impl Ctx {
         RequestId::default()
     }
 
+    /// None.
+    pub fn cause_id(self) -> Option<RequestId> {
+        None
+    }
+
     /// The same.
     pub fn triggers(self) -> Self {
         self

@@ -71,6 +71,14 @@ impl Ctx {
         }
     }
 
+    /// The request that triggered this work, if one did, as texts name it.
+    pub fn cause_id(self) -> Option<RequestId> {
+        (self.cause != 0).then_some(RequestId {
+            instance: self.instance,
+            number: self.cause,
+        })
+    }
+
     /// Background work that this request triggers.
     pub fn triggers(self) -> Self {
         Self {

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use super::options;
 use crate::cli::MountArgs;
+use crate::clients::Clients;
 use crate::commands::Failure;
+use crate::dispatch::Dispatch;
 use crate::metrics::Transport;
 use crate::metrics_files::MetricsFiles;
 use crate::textfile::{self, Keeper, Textfile};
@@ -45,19 +47,40 @@ impl Wanted {
             .textfile
             .map(|file| Keeper::start(file, interval, text))
             .transpose()?;
-        Ok(Outlets { keeper })
+        Ok(Outlets {
+            keeper,
+            clients: clients(args, metrics.dispatch())?,
+        })
     }
+}
+
+/// Has it noted who asks, unless that is not wanted.
+fn clients(args: &MountArgs, dispatch: &Dispatch) -> io::Result<Option<Arc<Clients>>> {
+    let metrics = &dispatch.metrics().clients;
+    if args.clients.no_clients {
+        metrics.silence();
+        return Ok(None);
+    }
+    let clients = Clients::start(metrics)?;
+    dispatch.tell_clients(Arc::clone(&clients));
+    Ok(Some(clients))
 }
 
 /// What runs.
 pub(super) struct Outlets {
     keeper: Option<Keeper>,
+    clients: Option<Arc<Clients>>,
 }
 
 impl Outlets {
     /// Ends all of them; whether they ended before `deadline`.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
         let keeper = self.keeper.as_ref();
-        keeper.is_none_or(|keeper| keeper.stop(deadline))
+        let clients = self.clients.as_ref();
+        let stopped = [
+            keeper.is_none_or(|keeper| keeper.stop(deadline)),
+            clients.is_none_or(|clients| clients.stop(deadline)),
+        ];
+        !stopped.contains(&false)
     }
 }
