@@ -143,3 +143,6 @@ impl Flight {
         self.leader
     }
 }
+
+#[cfg(test)]
+mod tests;
