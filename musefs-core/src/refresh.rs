@@ -522,6 +522,7 @@ impl Refresher {
         let _over = Over(stop);
         let mut complained = false;
         while stop.goes_on_after(interval) {
+            let _entered = stop.cause().enter();
             let polled = catch_unwind(AssertUnwindSafe(|| self.poll(musefs)));
             let Ok(polled) = polled else {
                 musefs.set_needs_rebuild(true);

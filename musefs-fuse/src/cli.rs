@@ -1,5 +1,6 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
+mod clients;
 mod given;
 mod http;
 mod metrics;
@@ -13,6 +14,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use musefs_core::template::DEFAULT_TEMPLATE;
 
+pub use self::clients::ClientArgs;
 pub use self::given::{Given, Origin};
 pub use self::http::HttpArgs;
 pub use self::metrics::{
@@ -390,6 +392,9 @@ pub struct MountArgs {
     /// The same over HTTP.
     #[command(flatten)]
     pub http: HttpArgs,
+    /// Whether it is noted who asks.
+    #[command(flatten)]
+    pub clients: ClientArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -7,8 +7,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
@@ -16,6 +16,7 @@ use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Outcome, Scope};
 use parking_lot::Mutex;
 
+use crate::clients::Clients;
 use crate::metrics::{
     EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told, nanoseconds,
 };
@@ -59,6 +60,21 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// The process that asks.
+    pub fn process(&self) -> u32 {
+        self.asked.process
+    }
+
+    /// The work of `leader` answers this request, too.
+    pub fn coalesce(&mut self, leader: Ctx) {
+        self.scope.coalesce(leader);
+    }
+
+    /// It went through a tier called `name`, which stood in for another one.
+    pub fn note_fallback(&mut self, name: &'static str, outcome: Outcome) {
+        self.scope.tier(name).fallback().finish(outcome);
+    }
+
     /// It turned out to be about this inode.
     pub fn is_about(&mut self, inode: u64) {
         self.asked.inode = inode;
@@ -85,7 +101,13 @@ pub enum Step<T> {
     Done(T),
     /// The rest may have to wait for something else.
     Next(Subject, Work<T>),
+    /// The rest comes when somebody else's work is done, and waits for that without a thread. Who gets the first is to call what
+    /// it is given once that is so.
+    Later(Later, Subject, Work<T>),
 }
+
+/// Has a job go on when something is done.
+pub type Later = Box<dyn FnOnce(Box<dyn FnOnce() + Send>) + Send>;
 
 /// A step of pooled work, which may wait for one thing.
 pub type Work<T> = Box<dyn FnOnce() -> Result<Step<T>, Errno> + Send>;
@@ -113,6 +135,10 @@ pub struct Dispatch {
     /// Requests that the pool is to answer.
     waiting: Waiting<Arc<dyn Expire>>,
     backing_timeout: Duration,
+    /// What the ids of requests begin with; 0 before the mount is there.
+    instance: AtomicU32,
+    /// Who asks, where that is noted.
+    clients: OnceLock<Arc<Clients>>,
 }
 
 /// A waiting request, as the sweep sees it.
@@ -299,6 +325,8 @@ impl Dispatch {
             metrics,
             waiting: Waiting::new(),
             backing_timeout: config.backing_timeout,
+            instance: AtomicU32::new(0),
+            clients: OnceLock::new(),
         }))
     }
 
@@ -307,7 +335,10 @@ impl Dispatch {
         if operation == Operation::Read {
             self.metrics.reads_inflight.add(1);
         }
-        let ctx = Ctx::request(0, asked.unique);
+        if let Some(clients) = self.clients.get() {
+            clients.asked(asked.process);
+        }
+        let ctx = Ctx::request(self.instance.load(Relaxed), asked.unique);
         let mut scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
         scope.set_subject(asked.inode);
         scope.set_process(asked.process);
@@ -315,6 +346,31 @@ impl Dispatch {
             operation,
             asked,
             scope,
+        }
+    }
+
+    /// From here on, ids of requests begin with `instance`.
+    pub fn mounted_as(&self, instance: u32) {
+        self.instance.store(instance, Relaxed);
+    }
+
+    /// From here on, `clients` is told who asks.
+    pub fn tell_clients(&self, clients: Arc<Clients>) {
+        // It is set once, by the one who mounts.
+        self.clients.set(clients).ok();
+    }
+
+    /// Bytes of a file go to `process`.
+    pub fn gives(&self, process: u32, bytes: usize) {
+        if let Some(clients) = self.clients.get() {
+            clients.given(process, bytes as u64);
+        }
+    }
+
+    /// Counts what was noted of who asks. To be called before a snapshot is taken.
+    pub fn count_clients(&self, now: Instant) {
+        if let Some(clients) = self.clients.get() {
+            clients.count(now);
         }
     }
 
@@ -382,8 +438,13 @@ impl Dispatch {
         result: Result<T, Errno>,
         give: impl FnOnce(R, T),
     ) {
-        let (operation, begun) = (taken.operation, Instant::now());
-        self.give(taken, reply, result, give);
+        let operation = taken.operation;
+        settle(&self.metrics, taken, result.as_ref().err().copied());
+        let begun = Instant::now();
+        match result {
+            Ok(value) => give(reply, value),
+            Err(error) => reply.fail(error),
+        }
         self.metrics
             .add_phase(operation, OperationPhase::Reply, begun.elapsed());
     }
@@ -485,11 +546,18 @@ impl Dispatch {
             pending.spend(spent);
             dispatch.metrics.add_work(pending.operation, spent);
             let result = match step {
-                Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
+                Ok(Step::Next(..) | Step::Later(..)) if pending.pause() => return After::Replaced,
                 Ok(Step::Next(next, work)) => {
                     dispatch.waiting.enter(ticket, OperationPhase::Queue);
                     let job = dispatch.job(pending, (ctx, ticket), next, work, answered);
                     return After::Next(next, job);
+                }
+                Ok(Step::Later(later, next, work)) => {
+                    dispatch.waiting.enter(ticket, OperationPhase::Queue);
+                    let pool = Arc::clone(&dispatch.pool);
+                    let job = dispatch.job(pending, (ctx, ticket), next, work, answered);
+                    later(Box::new(move || pool.resume(next, job)));
+                    return After::Done;
                 }
                 Ok(Step::Done(value)) => Ok(value),
                 Err(error) => Err(error),
@@ -556,7 +624,11 @@ impl Dispatch {
     /// The requests that the pool has not answered yet at `now`, the oldest first, as many as can be seen, and how many more
     /// there are. Takes no lock.
     pub fn inflight(&self, now: Instant) -> (Vec<Waits>, u64) {
-        self.waiting.seen(now)
+        let (mut waits, more) = self.waiting.seen(now);
+        for request in &mut waits {
+            request.id.instance = self.instance.load(Relaxed);
+        }
+        (waits, more)
     }
 
     /// The lane, for work at intervals.

@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod cli;
+pub mod clients;
 pub mod commands;
 pub mod control;
 pub mod dispatch;

@@ -12,6 +12,8 @@ use musefs_telemetry::{
     metric_set,
 };
 
+use crate::clients::ClientMetrics;
+
 pub mod connection;
 pub mod http;
 pub mod mount;
@@ -116,6 +118,7 @@ pub struct EdgeCounters {
 pub struct EdgeMetrics {
     pub(crate) ops: Arc<Ops<Operation, ErrorNumber>>,
     pub(crate) counters: EdgeCounters,
+    pub(crate) clients: ClientMetrics,
     /// Foreground reads queued or running.
     pub(crate) reads_inflight: UpDownCounter,
     /// Reads answered with an error.
@@ -133,6 +136,7 @@ impl EdgeMetrics {
         Ok(Self {
             ops: Arc::new(Ops::declare_with(engine, "musefs", operations::SERIES)?),
             counters: EdgeCounters::declare(engine)?,
+            clients: ClientMetrics::declare(engine)?,
             reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
             http: HttpMetrics::declare(engine)?,

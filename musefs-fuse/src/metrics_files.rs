@@ -325,8 +325,10 @@ impl MetricsFiles {
         })
     }
 
-    /// From here on the kernel's side of the mount is that of the mount with this device number.
+    /// From here on the kernel's side of the mount is that of the mount with this device number, and ids of requests begin as
+    /// the kernel numbers its connections.
     pub fn mounted_as(&self, device: u64) {
+        self.dispatch.mounted_as(libc::minor(device));
         self.mount.mounted_as(device);
     }
 
@@ -378,6 +380,11 @@ impl MetricsFiles {
         }
     }
 
+    /// Who answers the mount's requests.
+    pub fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
     /// From how long on operations are slow; `None` follows what most of them take.
     pub fn slow_from(&self, least: Option<Duration>) {
         self.dispatch.metrics().slow_from(least);
@@ -392,6 +399,7 @@ impl MetricsFiles {
     /// All values of this moment, those included that are looked up only when somebody asks.
     fn observe(&self, verdict: &Verdict) -> musefs_telemetry::Snapshot {
         let now = Instant::now();
+        self.dispatch.count_clients(now);
         let oldest = |operation| self.dispatch.oldest_inflight(operation, now);
         self.mount.show(&Moment {
             requests_parked: self.dispatch.pool().waiting().1,

@@ -245,6 +245,21 @@ impl Pool {
         self.changed.notify_one();
     }
 
+    /// Hands a job back in that was taken before, and has waited for something else since. It is next, and always has room.
+    pub fn resume(&self, subject: Subject, job: Job) {
+        let mut state = self.state.lock();
+        if state.stopping {
+            drop(state);
+            drop(job);
+            return;
+        }
+        state.jobs.push_front((subject, job));
+        state.waiting += 1;
+        self.waiting.store(state.waiting as u64, Relaxed);
+        drop(state);
+        self.changed.notify_one();
+    }
+
     fn work(&self) {
         loop {
             let (subject, job) = {
@@ -351,11 +366,13 @@ impl Pool {
         self.changed.notify_all();
         while state.threads > 0 {
             if self.ended.wait_until(&mut state, deadline).timed_out() {
-                return state.threads == 0;
+                break;
             }
         }
+        let ended = state.threads == 0;
+        // What jobs leave behind may come to the pool once more.
         drop(state);
         drop(dropped);
-        true
+        ended
     }
 }

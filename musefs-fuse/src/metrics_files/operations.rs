@@ -122,12 +122,13 @@ fn write(text: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 fn inflight(waits: &[Waits], more: u64, words: &mut Words<'_>) -> String {
-    let mut text = String::from("# age_seconds operation phase pid command path\n");
+    let mut text = String::from("# age_seconds request operation phase pid command path\n");
     for request in waits {
         let (age, operation, phase) = (request.age, request.operation, request.phase);
         let line = format_args!(
-            "{:.3} {} {} {} {}\n",
+            "{:.3} {} {} {} {} {}\n",
             age.as_secs_f64(),
+            request.id,
             operation.name(),
             phase.name(),
             words.process(request.process),
@@ -143,7 +144,7 @@ fn inflight(waits: &[Waits], more: u64, words: &mut Words<'_>) -> String {
 
 fn slow(engine: &Engine, slow_ns: u64, words: &mut Words<'_>) -> String {
     let mut text = format!(
-        "# from {} seconds on\n# time seconds operation outcome pid command phases tiers path\n",
+        "# from {} seconds on\n# time seconds request because operation outcome pid command phases tiers path\n",
         seconds(slow_ns)
     );
     for record in engine.events().slow().iter().rev() {
@@ -155,6 +156,7 @@ fn slow(engine: &Engine, slow_ns: u64, words: &mut Words<'_>) -> String {
         });
         push_parts(&mut text, &event, |tier| match tier.duration_ns {
             Some(_) => None,
+            None if tier.fallback => Some(format!("{}={}(fallback)", tier.name, tier.outcome)),
             None => Some(format!("{}={}", tier.name, tier.outcome)),
         });
         write(&mut text, format_args!(" {}\n", words.path(event.subject)));
@@ -163,7 +165,8 @@ fn slow(engine: &Engine, slow_ns: u64, words: &mut Words<'_>) -> String {
 }
 
 fn oplog(engine: &Engine, words: &mut Words<'_>) -> String {
-    let mut text = String::from("# time seconds operation outcome pid command path\n");
+    let mut text =
+        String::from("# time seconds request because operation outcome pid command path\n");
     for event in engine.events().recent().iter().rev().take(RECENT_MAX) {
         push_event(&mut text, engine, event, words);
         write(&mut text, format_args!(" {}\n", words.path(event.subject)));
@@ -171,7 +174,8 @@ fn oplog(engine: &Engine, words: &mut Words<'_>) -> String {
     text
 }
 
-/// When it ended, how long it took, what it was, how it ended, and who asked.
+/// When it ended, how long it took, what it is called, by or for which other request it was done, what it was, how it ended,
+/// and who asked.
 fn push_event(
     text: &mut String,
     engine: &Engine,
@@ -181,14 +185,25 @@ fn push_event(
     let ended_ms = engine.wall_ms(event.started_ns.saturating_add(event.duration_ns));
     let outcome = ErrorNumber::of(event.outcome).map_or(Completion::Ok.name(), ErrorNumber::name);
     let line = format_args!(
-        "{}.{:03} {} {} {outcome} {}",
+        "{}.{:03} {} {} {} {} {outcome} {}",
         ended_ms / 1_000,
         ended_ms % 1_000,
         seconds(event.duration_ns),
+        event.id(),
+        because(event),
         event.operation,
         words.process(event.process)
     );
     write(text, line);
+}
+
+/// The other request that an operation has to do with, as one word.
+fn because(event: &OperationEvent<'_>) -> String {
+    match (event.leader_id(), event.cause_id()) {
+        (Some(leader), _) => format!("leader={leader}"),
+        (None, Some(cause)) => format!("cause={cause}"),
+        (None, None) => UNKNOWN.to_owned(),
+    }
 }
 
 /// What `part` says of the tiers, as one word.
