@@ -15,19 +15,20 @@ use arc_swap::ArcSwapOption;
 use musefs_core::serve::Musefs;
 use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, StateGauges};
 use musefs_core::tree::Inode;
-use musefs_telemetry::{DescribeError, Engine};
+use musefs_telemetry::{Counters, DescribeError, Engine};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
 use crate::health::{Health, Verdict};
 use crate::metrics::mount::{Moment, Mount};
-use crate::metrics::{Operation, Transport, Way, nanoseconds};
+use crate::metrics::{Operation, TraceFate, Transport, Way, nanoseconds};
 use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
 mod nodes;
 mod operations;
 mod texts;
+mod told;
 
 pub use nodes::NodeId;
 use nodes::{Content, Nodes};
@@ -341,6 +342,11 @@ impl MetricsFiles {
         let scrapes = &self.dispatch.metrics().counters.scrapes;
         scrapes.increment(transport);
         Some(text)
+    }
+
+    /// What became of operations that somebody follows.
+    pub fn trace_operations(&self) -> &Counters<TraceFate> {
+        &self.dispatch.metrics().counters.trace_operations
     }
 
     fn render(&self) -> Snapshot {

@@ -1,7 +1,7 @@
 //! `musefs metrics`: prints what a mount measures, checks such texts, copies them for a collector, and tells what there is.
 //!
 //! Everything is read through the files that any program could read; only a mount without a metrics directory is asked at its
-//! control socket.
+//! control socket. A mount that does not answer is waited for a few seconds.
 
 use super::Failure;
 use crate::cli::{MetricsArgs, MetricsCommand};
@@ -11,9 +11,12 @@ mod check;
 mod exposition;
 mod filter;
 mod list;
+mod patience;
 mod print;
 mod source;
 mod textfile;
+
+pub(super) use print::watch_signals;
 
 /// Does what was asked; the exit code.
 ///

@@ -421,6 +421,10 @@ pub(super) const GROUPS: &[Group] = &[
                 "Not growing: nobody collects. Growing by more than one per second: some program reads the metrics like music.",
             ),
             (
+                "musefs_trace_operations_total",
+                "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
+            ),
+            (
                 "musefs_renders_total",
                 "Nothing to do: at most one per second, however many read.",
             ),
