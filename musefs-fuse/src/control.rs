@@ -292,16 +292,20 @@ pub fn ask_mount_of(path: &Path, request: &Request) -> anyhow::Result<Answer> {
     ask(stream, request).map_err(|error| reached.explain(error, &silent))
 }
 
-/// What is known of the mount that `path` leads into without asking it: for saying that it does not answer. `None` when that
-/// is no musefs that this process sees.
+/// The mount that holds `path`, when it does not answer. `None` when it does, and when there is nobody to ask.
 pub fn silent_mount_of(path: &Path) -> Option<Silent> {
-    let mount = locate::musefs_holding(&Mounts::of_this_process(), path)?;
-    let socket = socket(&directory(), mount.device);
-    let stream = connect_within(&socket, SPEAK_TIMEOUT).ok();
-    Some(Silent {
-        mountpoint: Some(mount.point),
-        pid: stream.as_ref().and_then(listener_of),
-    })
+    let reached = Reached::of(path).ok()?;
+    let mut silent = Silent {
+        mountpoint: reached.mountpoint,
+        pid: None,
+    };
+    let answer = connect_within(&reached.socket, SPEAK_TIMEOUT).and_then(|stream| {
+        silent.pid = listener_of(&stream);
+        ask(stream, &Request::About)
+    });
+    answer
+        .is_err_and(|error| is_silence(&error))
+        .then_some(silent)
 }
 
 /// What the mount that holds `path` serves.

@@ -2,7 +2,7 @@
 //!
 //! The file is replaced as a whole: who reads it gets one text or the next, never a part. What is written is the text of
 //! `metrics.prom`, or, when the mount is gone, the one sample that says so, with the labels that the mount had. Who keeps a file
-//! holds a lock on what it wrote last, so that two never replace each other's.
+//! holds a lock on what it wrote last, so that two mounts never replace each other's.
 
 mod keeper;
 mod lock;
@@ -165,7 +165,7 @@ impl Textfile {
             source,
         };
         self.replaceable()?;
-        self.is_free()?;
+        self.is_free_for(Identity::of(text).as_ref())?;
         let mut fresh = self.fresh()?;
         fresh.write_all(text).map_err(write)?;
         let lock = lock::of(&fresh).map_err(write)?;
@@ -183,7 +183,7 @@ impl Textfile {
     pub fn await_free(&self, patience: Duration) -> Result<(), TextfileError> {
         let give_up_at = Instant::now() + patience;
         loop {
-            let free = self.is_free();
+            let free = self.is_free_for(None);
             if free.is_ok() || Instant::now() >= give_up_at {
                 return free;
             }
@@ -191,14 +191,20 @@ impl Textfile {
         }
     }
 
-    fn is_free(&self) -> Result<(), TextfileError> {
-        if self.held.is_kept_by_another(&self.path) {
-            return Err(TextfileError::Kept {
-                path: self.path.clone(),
-                by: self.remembered(),
-            });
+    /// That nobody keeps the file who tells of another mount than `own`.
+    fn is_free_for(&self, own: Option<&Identity>) -> Result<(), TextfileError> {
+        if !self.held.is_kept_by_another(&self.path) {
+            return Ok(());
         }
-        Ok(())
+        let by = self.remembered();
+        let series = |identity: &Identity| identity.series.clone();
+        if own.is_some() && own.map(series) == by.as_ref().map(series) {
+            return Ok(());
+        }
+        Err(TextfileError::Kept {
+            path: self.path.clone(),
+            by,
+        })
     }
 
     /// The labels and descriptions of the mount that the file tells of now.
@@ -375,7 +381,7 @@ musefs_up{mount=\"/m } \\\" x\"} 1
     }
 
     #[test]
-    fn two_never_keep_one_file() {
+    fn two_mounts_never_keep_one_file() {
         let directory = tempfile::tempdir().unwrap();
         let file = || Textfile {
             path: directory.path().join("a.prom"),
@@ -398,6 +404,9 @@ musefs_up{mount=\"/m } \\\" x\"} 1
             );
         }
         assert_eq!(std::fs::read_to_string(&first.path).unwrap(), TEXT);
+        // Of the same mount there may be a second copier.
+        second.write(TEXT.as_bytes()).unwrap();
+        first.write(TEXT.as_bytes()).unwrap();
         drop(first);
         second.await_free(Duration::ZERO).unwrap();
         second.write(b"# HELP x y\n").unwrap();

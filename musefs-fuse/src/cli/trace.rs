@@ -1,10 +1,5 @@
 //! The flags of `musefs trace` and `musefs profile`. None comes from the environment: each call says what it wants to see.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "what is said of a flag is read in a terminal, where backquotes are no markup"
-)]
-
 use std::path::PathBuf;
 use std::time::Duration;
 

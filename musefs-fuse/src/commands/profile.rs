@@ -94,8 +94,8 @@ impl Watching {
         let mut finished: Option<Instant> = None;
         let mut shown = self.begun;
         loop {
-            match following.next()? {
-                Heard::Line(Line::Operation(operation)) => sums.add(operation),
+            match following.hear()? {
+                Heard::Line(Line::Operation(operation)) => sums.add(*operation),
                 Heard::Line(Line::Missed { operations }) => sums.missed += operations,
                 Heard::Line(Line::End { .. }) => {
                     let ended = finished.unwrap_or_else(Instant::now);

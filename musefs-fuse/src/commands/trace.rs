@@ -49,7 +49,7 @@ pub(super) fn run(args: &TraceArgs) -> Result<u8, Failure> {
         if give_up_at.is_some_and(|moment| Instant::now() >= moment) {
             break;
         }
-        told = match following.next()? {
+        told = match following.hear()? {
             Heard::Line(Line::Operation(operation)) => out.operation(&operation),
             Heard::Line(Line::Missed { operations }) => out.missed(operations),
             Heard::Line(Line::End { mount_ends }) => {

@@ -167,7 +167,10 @@ impl<'a> Follower<'a> {
 
     fn tell_records(&mut self, records: &[OperationRecord]) -> io::Result<()> {
         let told = self.served.metrics.told(records);
-        let lines: Vec<Line> = told.into_iter().map(Line::Operation).collect();
+        let lines: Vec<Line> = told
+            .into_iter()
+            .map(|operation| Line::Operation(Box::new(operation)))
+            .collect();
         self.say(&lines)?;
         let fates = &self.queueing.fates;
         fates.add(TraceFate::Told, records.len() as u64);

@@ -261,7 +261,7 @@ fn trace(mut stream: UnixStream, wanted: Wanted, shared: &Shared) -> io::Result<
     if !wanted.follow {
         say(&mut stream, &Answer::Tracing { mountpoint })?;
         for operation in served.metrics.kept(&wanted) {
-            say(&mut stream, &Line::Operation(operation))?;
+            say(&mut stream, &Line::Operation(Box::new(operation)))?;
         }
         return say(&mut stream, &Line::End { mount_ends: false });
     }

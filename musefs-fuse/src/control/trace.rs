@@ -99,7 +99,7 @@ pub struct Tier {
 #[serde(tag = "line", rename_all = "snake_case")]
 pub enum Line {
     /// An operation ended.
-    Operation(Operation),
+    Operation(Box<Operation>),
     /// So many that ended since the last such line were not told.
     Missed {
         /// Among them may be some that were not wanted.
@@ -184,7 +184,7 @@ impl Following {
     ///
     /// # Errors
     /// When it is none of a mount's, or the connection fails.
-    pub fn next(&mut self) -> io::Result<Heard> {
+    pub fn hear(&mut self) -> io::Result<Heard> {
         match self.whole_line() {
             Ok(Some(line)) => Ok(Heard::Line(serde_json::from_slice(&line)?)),
             Ok(None) => Ok(Heard::Nothing),
@@ -278,7 +278,7 @@ mod tests {
             }]),
             bytes: None,
         };
-        let line = Line::Operation(operation);
+        let line = Line::Operation(Box::new(operation));
         let text = serde_json::to_string(&line).unwrap();
         for absent in ["cause", "pid", "phases", "fallback", "bytes"] {
             assert!(!text.contains(absent), "{text}");

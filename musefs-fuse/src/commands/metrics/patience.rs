@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, bail};
 use musefs_core::mounts::Mounts;
 
 use crate::control::{self, locate};
@@ -41,14 +41,15 @@ impl<T: Send + 'static> Patient<Result<T>> {
         let Some(mount) = mount_at(path) else {
             return look();
         };
-        if let Some(found) = self.within(PATIENCE, look)? {
-            return found;
+        // Asked by the socket first, because that can be given up: the kernel lets nobody go who looks up a name that somebody
+        // else looks up, too.
+        if let Some(silent) = control::silent_mount_of(&mount) {
+            bail!("{silent}");
         }
-        let silent = control::silent_mount_of(&mount);
-        Err(silent.map_or_else(
-            || anyhow!("the musefs at {} does not answer", mount.display()),
-            |silent| anyhow!("{silent}"),
-        ))
+        match self.within(PATIENCE, look)? {
+            Some(found) => found,
+            None => bail!("the musefs at {} does not answer", mount.display()),
+        }
     }
 }
 

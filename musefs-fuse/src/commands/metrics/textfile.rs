@@ -3,7 +3,6 @@
 
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 
@@ -33,7 +32,6 @@ pub(super) fn run(args: &TextfileArgs) -> Result<u8, Failure> {
         held: Held::default(),
     };
     file.check()?;
-    file.await_free(Duration::ZERO)?;
     if !file.is_collected() {
         warn(&format!(
             "{} does not end in .prom: node_exporter reads only files that do",

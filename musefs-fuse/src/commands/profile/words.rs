@@ -76,14 +76,15 @@ fn most_of(sums: &Sums, part: Part) -> Option<String> {
         .or_else(|| most(&kept, whole, |it| first_level(&it.directory)));
     if let Some((directory, of_directory)) = directory {
         kept = of_directory;
-        said += &match directory {
-            "." => " at the top".to_owned(),
-            "gone" => " of files that are gone or were edited".to_owned(),
-            directory => format!(" under {directory}"),
+        let (before, directory) = match directory {
+            "." => (" at the top", ""),
+            "gone" => (" of files that are gone or were edited", ""),
+            directory => (" under ", directory),
         };
+        said.extend([before, directory]);
     }
     if let Some((process, _)) = most(&kept, whole, |it| Some(&it.process)) {
-        said += &format!(" by {process}");
+        said.extend([" by ", process]);
     }
     Some(said)
 }

@@ -195,8 +195,10 @@ fn one_that_stands_out_is_named() {
 #[test]
 fn what_was_missed_is_never_kept_quiet() {
     let missed = |missed| {
-        let mut sums = Sums::default();
-        sums.missed = missed;
+        let sums = Sums {
+            missed,
+            ..Sums::default()
+        };
         words(&sums, WATCHED).pop().unwrap()
     };
     assert_eq!(
