@@ -421,6 +421,10 @@ pub(super) const GROUPS: &[Group] = &[
                 "Not growing: nobody collects. Growing by more than one per second: some program reads the metrics like music.",
             ),
             (
+                "musefs_snapshot_timestamp_seconds",
+                "Nothing to do: divide how much a counter grew between two texts by how much this did.",
+            ),
+            (
                 "musefs_trace_operations_total",
                 "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
             ),
