@@ -205,7 +205,7 @@ impl fmt::Display for Event<'_> {
         let (level, context) = (self.level.name(), self.context.name());
         write!(formatter, " {level:<5} {context} {}", self.name)?;
         let name = crate::event::fields::REQUEST_ID;
-        write!(formatter, " {name}={}", self.ctx.request_id)?;
+        write!(formatter, " {name}={}", self.ctx.id())?;
         let mut text = String::new();
         for (key, value) in self.fields {
             text.clear();
