@@ -103,7 +103,8 @@ fn each_operation_is_told_once_and_sums_are_those_of_the_counters() {
     let expected = ended(&before, &after);
     let told = objects(&trace.stop());
 
-    let ids: BTreeSet<u64> = told.iter().map(|it| it["id"].as_u64().unwrap()).collect();
+    let id = |it: &Value| it["request"].as_str().unwrap().to_owned();
+    let ids: BTreeSet<String> = told.iter().map(id).collect();
     assert_eq!(ids.len(), told.len(), "each has an id of its own");
     let mut names = BTreeMap::new();
     for operation in &told {
@@ -197,20 +198,20 @@ fn what_is_asked_for_alone_is_told() {
     let text = slow.stop().text();
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines[0].starts_with("# time id operation outcome seconds pid"),
+        lines[0].starts_with("# time seconds request because operation"),
         "{text}"
     );
     assert!(lines.len() > 1, "{text}");
     for line in &lines[1..] {
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!(
-            (words[2], words[3], words.len()),
-            ("read", "ok", 11),
+            (words[4], words[5], words.len()),
+            ("read", "ok", 12),
             "{line}"
         );
-        assert!(words[4].parse::<f64>().unwrap() >= 0.2, "{line}");
-        assert!(words[7].contains("backing=0."), "{line}");
-        assert_eq!(words[10], "long.flac");
+        assert!(words[1].parse::<f64>().unwrap() >= 0.2, "{line}");
+        assert!(words[8].contains("backing=0."), "{line}");
+        assert_eq!(words[11], "long.flac");
     }
 
     // Without following, what was kept is told, with the parts of what took long.
@@ -225,7 +226,8 @@ fn what_is_asked_for_alone_is_told() {
     assert_eq!(slow[0]["path"], "long.flac");
     assert_eq!(slow[0]["phases"].as_array().map(Vec::is_empty), Some(false));
     assert!(kept(&["--slower-than", "60000"]).is_empty());
-    let ids: BTreeSet<u64> = all.iter().map(|it| it["id"].as_u64().unwrap()).collect();
+    let id = |it: &Value| it["request"].as_str().unwrap().to_owned();
+    let ids: BTreeSet<String> = all.iter().map(id).collect();
     assert_eq!(ids.len(), all.len(), "each once");
 }
 
@@ -267,7 +269,7 @@ fn a_follower_that_is_stopped_delays_nobody_and_is_told_what_it_missed() {
     let told = objects(&trace.stop());
     let missed: u64 = told.iter().filter_map(|it| it["missed"].as_u64()).sum();
     assert!(missed >= after.value(dropped), "{missed}");
-    let heard = told.iter().filter(|it| it["id"].is_u64()).count() as u64;
+    let heard = told.iter().filter(|it| it["request"].is_string()).count() as u64;
     let all: u64 = ended(&before, &last).values().sum();
     assert_eq!(heard + missed, all);
 

@@ -210,7 +210,7 @@ fn made_up(
     };
     crate::control::trace::Operation {
         ended_unix_ms: 0,
-        id: 1,
+        request: "1".into(),
         cause: None,
         leader: None,
         operation: operation.into(),

@@ -14,7 +14,8 @@ use crate::control::trace::{Following, Heard, Line, Operation, Phase, Tier, Want
 /// What stands for something that is not known.
 const UNKNOWN: &str = "-";
 /// The words of each line.
-const HEADER: &str = "# time id operation outcome seconds pid command phases tiers bytes path";
+const HEADER: &str =
+    "# time seconds request because operation outcome pid command phases tiers bytes path";
 /// How long what ended before Ctrl-C may take to be told.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -138,17 +139,18 @@ impl<W: Write> Out<W> {
 fn line(operation: &Operation) -> String {
     let Operation {
         ended_unix_ms,
-        id,
+        request,
         operation: name,
         outcome,
         path,
         ..
     } = operation;
     let mut line = format!(
-        "{}.{:03} {id} {name} {outcome} {}",
+        "{}.{:03} {} {request} {} {name} {outcome}",
         ended_unix_ms / 1_000,
         ended_unix_ms % 1_000,
-        seconds(operation.duration_ns)
+        seconds(operation.duration_ns),
+        because(operation)
     );
     let mut word = |word: Option<String>| {
         let word = word.filter(|word| !word.is_empty());
@@ -174,6 +176,15 @@ fn line(operation: &Operation) -> String {
     line
 }
 
+/// The other request that an operation has to do with, as one word.
+fn because(operation: &Operation) -> String {
+    match (&operation.leader, &operation.cause) {
+        (Some(leader), _) => format!("leader={leader}"),
+        (None, Some(cause)) => format!("cause={cause}"),
+        (None, None) => UNKNOWN.to_owned(),
+    }
+}
+
 /// Nanoseconds as seconds with microseconds.
 fn seconds(nanoseconds: u64) -> String {
     let microseconds = nanoseconds / 1_000;
@@ -191,9 +202,9 @@ mod tests {
     fn operation() -> Operation {
         Operation {
             ended_unix_ms: 1_700_000_000_007,
-            id: 42,
+            request: "42".into(),
             cause: None,
-            leader: Some(41),
+            leader: Some("41".into()),
             operation: "read".into(),
             outcome: "EIO".into(),
             duration_ns: 1_234_567,
@@ -223,9 +234,10 @@ mod tests {
     fn a_line_has_a_word_for_each_part_and_the_path_last() {
         assert_eq!(
             line(&operation()),
-            "1700000000.007 42 read EIO 0.001234 7 mpd queue=0.000001,backing=0.001000 backing=error(fallback) 0 Abba/Gold 1.flac"
+            "1700000000.007 0.001234 42 leader=41 read EIO 7 mpd queue=0.000001,backing=0.001000 backing=error(fallback) 0 Abba/Gold 1.flac"
         );
         let bare = Operation {
+            leader: None,
             pid: None,
             command: None,
             phases: Some(Vec::new()),
@@ -235,9 +247,9 @@ mod tests {
         };
         assert_eq!(
             line(&bare),
-            "1700000000.007 42 read EIO 0.001234 - - - - - Abba/Gold 1.flac"
+            "1700000000.007 0.001234 42 - read EIO - - - - - Abba/Gold 1.flac"
         );
-        assert_eq!(HEADER.split(' ').count() - 1, 11);
+        assert_eq!(HEADER.split(' ').count() - 1, 12);
     }
 
     #[test]

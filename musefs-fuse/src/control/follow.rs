@@ -23,7 +23,7 @@ use super::Served;
 use super::trace::{Line, Wanted};
 use crate::metrics::TraceFate;
 
-/// Operations that wait for a follower.
+/// Operations that wait for a follower: about 2 MiB, while it follows.
 const QUEUE_LEN_MAX: usize = 4_096;
 /// Operations whose words are looked up together.
 const BATCH: usize = 256;

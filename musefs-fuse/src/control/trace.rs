@@ -40,14 +40,14 @@ impl Wanted {
 pub struct Operation {
     /// When it ended, in milliseconds since 1970.
     pub ended_unix_ms: u64,
-    /// The request.
-    pub id: u64,
+    /// The request, as every text names it.
+    pub request: String,
     /// The request that triggered it, where it is work in the background.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<u64>,
+    pub cause: Option<String>,
     /// The request whose work answered this one, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leader: Option<u64>,
+    pub leader: Option<String>,
     /// What it is called.
     pub operation: String,
     /// `ok`, or the name of its error.
@@ -261,7 +261,7 @@ mod tests {
     fn lines_come_back_as_they_went_and_leave_out_what_is_not_known() {
         let operation = Operation {
             ended_unix_ms: 1,
-            id: 2,
+            request: "2".into(),
             cause: None,
             leader: None,
             operation: "read".into(),

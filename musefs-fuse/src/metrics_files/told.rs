@@ -57,7 +57,6 @@ impl MetricsFiles {
         words: &mut Words<'_>,
     ) -> Operation {
         let ended_ns = event.started_ns.saturating_add(event.duration_ns);
-        let is_known = |id: u64| (id != 0).then_some(id);
         let pid = (event.process != 0).then_some(event.process);
         // What has a duration is a part of the operation's time, anything else a place where it looked.
         let phases = event.tiers.iter().filter_map(|tier| {
@@ -78,9 +77,9 @@ impl MetricsFiles {
         let outcome = ErrorNumber::of(event.outcome);
         Operation {
             ended_unix_ms: self.musefs.engine().wall_ms(ended_ns),
-            id: event.request_id,
-            cause: is_known(event.cause),
-            leader: is_known(event.leader),
+            request: event.id().to_string(),
+            cause: event.cause_id().map(|id| id.to_string()),
+            leader: event.leader_id().map(|id| id.to_string()),
             operation: event.operation.into(),
             outcome: outcome
                 .map_or(Completion::Ok.name(), ErrorNumber::name)
@@ -91,7 +90,7 @@ impl MetricsFiles {
             command: pid.and_then(|pid| words.command(pid).map(str::to_owned)),
             phases: has_tiers.then(|| phases.collect()),
             tiers: has_tiers.then(|| tiers.collect()),
-            bytes: None,
+            bytes: event.bytes,
         }
     }
 }

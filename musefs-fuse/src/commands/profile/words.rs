@@ -172,7 +172,7 @@ fn slowest(sums: &Sums) -> Option<String> {
         took(ns),
         slowest.operation,
         slowest.path,
-        slowest.id
+        slowest.request
     ))
 }
 

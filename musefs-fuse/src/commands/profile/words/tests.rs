@@ -171,7 +171,7 @@ fn failures_are_told_by_their_kind() {
 #[test]
 fn one_that_stands_out_is_named() {
     let slow = Operation {
-        id: 77,
+        request: "77".into(),
         ..read("Abba/Gold/1.flac", "mpd", "backing", 600)
     };
     let others = || (0..5).map(|_| read("a/b/c", "cp", "backing", 100));
