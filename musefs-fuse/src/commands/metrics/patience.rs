@@ -77,12 +77,16 @@ impl<T: Send + 'static> Patient<T> {
     }
 }
 
-/// Where the mount is that is looked into.
+/// Where the mount is that is looked into. Of several none is, unless one is named.
 fn mount_at(path: Option<&Path>) -> Option<PathBuf> {
     let mounts = Mounts::of_this_process();
     match path {
         Some(path) => locate::musefs_holding(&mounts, path).map(|mount| mount.point),
-        None => mounts.musefs_points().next().map(Path::to_path_buf),
+        None => {
+            let mut points = mounts.musefs_points();
+            let only = points.next().filter(|_| points.next().is_none());
+            only.map(Path::to_path_buf)
+        }
     }
 }
 
