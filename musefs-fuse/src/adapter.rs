@@ -170,6 +170,7 @@ impl PooledRead {
 /// A read's tiers are where its bytes came from.
 impl Told for ReadBuffer {
     fn tell(&self, taken: &mut Taken) {
+        taken.brings(self.filled().len());
         for source in self.sources() {
             match source {
                 ByteSource::SynthesizedHeader => taken.note("header_cache", Outcome::Hit),
@@ -346,6 +347,7 @@ impl Adapter {
             .guard(|| Ok(self.musefs.read_mapped(&handle, offset, len.into())))
         {
             taken.note("backing", Outcome::Ok);
+            taken.brings(mapped.for_the_kernel().len());
             self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
                 let bytes = mapped.for_the_kernel();
                 dispatch.gives(process, bytes.len());

@@ -6,6 +6,7 @@ mod http;
 mod metrics;
 mod stats;
 mod store;
+mod trace;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use self::metrics::{
 };
 pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
+pub use self::trace::{ProfileArgs, TraceArgs};
 
 /// Done.
 pub const EXIT_DONE: u8 = 0;
@@ -87,6 +89,10 @@ pub enum Command {
     Sync(SyncArgs),
     /// Tell which operations of a mount took long, and why; or set from how long on that is
     Slow(SlowArgs),
+    /// Tell of single operations of a mount, those that were kept or as they complete
+    Trace(TraceArgs),
+    /// Watch a mount for a while and say where its time went
+    Profile(ProfileArgs),
     /// Tell what a store holds, how the last scan went, and where it is mounted
     Status(StatusArgs),
     /// Show and edit tags in the store; the audio files stay as they are

@@ -81,6 +81,11 @@ impl Taken {
         self.scope.set_subject(inode);
     }
 
+    /// It brings so many bytes of a file.
+    pub fn brings(&mut self, bytes: usize) {
+        self.scope.set_bytes(bytes as u64);
+    }
+
     /// It went through a tier called `name`.
     pub fn note(&mut self, name: &'static str, outcome: Outcome) {
         self.scope.tier(name).finish(outcome);

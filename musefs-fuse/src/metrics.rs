@@ -60,6 +60,16 @@ pub enum Transport {
     Http,
 }
 
+/// What became of an operation that somebody follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "fate")]
+pub enum TraceFate {
+    /// The follower was told.
+    Told,
+    /// Too many waited for the follower already.
+    Dropped,
+}
+
 /// How telling the kernel to forget something went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
 #[attribute(name = "outcome")]
@@ -102,6 +112,9 @@ pub struct EdgeCounters {
     /// Time that rendering snapshots took.
     #[metric(unit = "seconds")]
     pub(crate) render: Counter,
+    /// Operations that `musefs trace --follow` and `musefs profile` wanted, by whether they were told. An operation counts once
+    /// for each that follows.
+    pub(crate) trace_operations: Counters<TraceFate>,
     /// Handles that the kernel reads by itself: no read of theirs is counted anywhere.
     pub(crate) passthrough_opens: Counter,
     /// Names and inodes that the kernel was told to forget after a refresh, by how that went.

@@ -15,13 +15,13 @@ use arc_swap::ArcSwapOption;
 use musefs_core::serve::Musefs;
 use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, StateGauges};
 use musefs_core::tree::Inode;
-use musefs_telemetry::{DescribeError, Engine};
+use musefs_telemetry::{Counters, DescribeError, Engine};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
 use crate::health::{Health, Verdict};
 use crate::metrics::mount::{Moment, Mount};
-use crate::metrics::{Operation, Transport, Way, nanoseconds};
+use crate::metrics::{Operation, TraceFate, Transport, Way, nanoseconds};
 use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
@@ -29,6 +29,7 @@ mod handover;
 mod nodes;
 mod operations;
 mod texts;
+mod told;
 
 pub use handover::{Asked, Given};
 pub use nodes::NodeId;
@@ -347,6 +348,11 @@ impl MetricsFiles {
         let scrapes = &self.dispatch.metrics().counters.scrapes;
         scrapes.increment(transport);
         Some(text)
+    }
+
+    /// What became of operations that somebody follows.
+    pub fn trace_operations(&self) -> &Counters<TraceFate> {
+        &self.dispatch.metrics().counters.trace_operations
     }
 
     fn render(&self) -> Snapshot {

@@ -185,6 +185,8 @@ pub struct OperationEvent<'a> {
     pub subject: u64,
     /// The process or thread that asked; 0 when nobody said.
     pub process: u32,
+    /// How many bytes it brought, where somebody said.
+    pub bytes: Option<u64>,
     /// How many tiers it went through.
     pub tier_count: usize,
     /// The first [`TIERS_MAX`] of them, in the order of their end. None in a log of all operations.

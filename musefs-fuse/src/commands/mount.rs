@@ -131,7 +131,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         metrics: Arc::clone(&metrics_files),
         about: About::of(&args.db, &mountpoint),
     };
-    let _control = device.and_then(|device| open_control(device, served));
+    let control = device.and_then(|device| open_control(device, served));
     let outlets = outlets.start(args, &metrics_files)?;
     watch_session(session, events)?;
     say(
@@ -144,7 +144,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     );
 
     let served = wait_for_end(&ended, &mountpoint, device);
-    if !stop(&outlets, &health) {
+    if !stop(&outlets, control.as_ref(), &health) {
         tracing::warn!(
             "a thread is stuck on a disk or network that does not answer; leaving without it"
         );
@@ -155,10 +155,11 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
 }
 
 /// Ends the threads of a mount; whether all ended in time.
-fn stop(outlets: &Outlets, health: &Health) -> bool {
+fn stop(outlets: &Outlets, control: Option<&Control>, health: &Health) -> bool {
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
-        // First, while there is a lane to render what it writes.
+        control.is_none_or(|control| control.stop(deadline)),
+        // While there is a lane to render what they write.
         outlets.stop(deadline),
         health.musefs.turns().ask_and_wait(deadline),
         health.roots.stop(deadline),

@@ -33,11 +33,8 @@ impl Operations {
     /// What can be said of `files`' mount now. To be called on the lane.
     pub(super) fn of(files: &MetricsFiles) -> Self {
         let engine = files.musefs.engine();
-        let mut words = Words {
-            files,
-            tree: &files.musefs.tree(),
-            commands: HashMap::new(),
-        };
+        let tree = files.musefs.tree();
+        let mut words = Words::of(files, &tree);
         let (waits, more) = files.dispatch.inflight(Instant::now());
         Self {
             inflight: inflight(&waits, more, &mut words),
@@ -48,16 +45,24 @@ impl Operations {
 }
 
 /// What numbers stand for.
-struct Words<'a> {
+pub(super) struct Words<'a> {
     files: &'a MetricsFiles,
     tree: &'a Tree,
     /// Names of processes that were looked up already.
     commands: HashMap<u32, String>,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    pub(super) fn of(files: &'a MetricsFiles, tree: &'a Tree) -> Self {
+        Self {
+            files,
+            tree,
+            commands: HashMap::new(),
+        }
+    }
+
     /// The path below the mount that `inode` has now, `inode N` when it has none.
-    fn path(&self, inode: u64) -> String {
+    pub(super) fn path(&self, inode: u64) -> String {
         let path = match self.files.decode(inode) {
             Target::Link => LINK_NAME.to_owned(),
             Target::Metrics(node) => {
@@ -80,11 +85,17 @@ impl Words<'_> {
         if process == 0 {
             return format!("{UNKNOWN} {UNKNOWN}");
         }
+        let command = self.command(process).unwrap_or(UNKNOWN);
+        format!("{process} {command}")
+    }
+
+    /// What the process is called, as one word, if it is there still.
+    pub(super) fn command(&mut self, process: u32) -> Option<&str> {
         if !self.commands.contains_key(&process) && self.commands.len() < NAMES_MAX {
             self.commands.insert(process, command(process));
         }
-        let command = self.commands.get(&process).map_or(UNKNOWN, |name| name);
-        format!("{process} {command}")
+        let name = self.commands.get(&process)?;
+        (name != UNKNOWN).then_some(name)
     }
 }
 

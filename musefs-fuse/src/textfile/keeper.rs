@@ -92,6 +92,7 @@ impl Keeping {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Held;
     use super::*;
     use std::sync::mpsc;
 
@@ -104,6 +105,7 @@ mod tests {
             mode: 0o600,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         let (turn, turns) = mpsc::channel();
         let keeper = Keeper::start(file, Duration::from_millis(1), move || {
@@ -132,6 +134,7 @@ mod tests {
             mode: 0o600,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         let mut keeping = Keeping {
             file,

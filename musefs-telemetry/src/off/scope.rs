@@ -106,6 +106,10 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
 
     /// Does nothing.
     #[inline]
+    pub fn set_bytes(&mut self, _: u64) {}
+
+    /// Does nothing.
+    #[inline]
     pub fn coalesce(&mut self, _: Ctx) {}
 
     /// Does `work`.

@@ -254,6 +254,7 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
             duration_ns,
             subject: finished.subject,
             process: finished.process,
+            bytes: finished.bytes,
             tier_count: finished.tier_count(),
             tiers: finished.tiers(),
         };

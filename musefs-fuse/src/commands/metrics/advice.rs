@@ -441,6 +441,10 @@ pub(super) const GROUPS: &[Group] = &[
                 "Nothing to do: divide how much a counter grew between two texts by how much this did.",
             ),
             (
+                "musefs_trace_operations_total",
+                "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
+            ),
+            (
                 "musefs_renders_total",
                 "Nothing to do: at most one per second, however many read.",
             ),
