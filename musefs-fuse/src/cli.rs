@@ -1,6 +1,7 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
 mod given;
+mod log;
 mod metrics;
 mod store;
 
@@ -12,6 +13,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use musefs_core::template::DEFAULT_TEMPLATE;
 
 pub use self::given::{Given, Origin};
+pub use self::log::{LogArgs, LogFormat};
 pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
@@ -381,6 +383,10 @@ pub struct MountArgs {
         help_heading = "Metrics"
     )]
     pub metrics_textfile_group: Option<String>,
+
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use musefs_core::mounts::Mounts;
+use musefs_telemetry::{event_warn, logging};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Raises the limit on open files to the hard limit. Where that is not allowed the limit stays as it is.
@@ -11,7 +12,11 @@ pub fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!("the limit on open files stays as it is: {error}");
+        event_warn!(
+            logging::global(),
+            "descriptors.limit.kept",
+            message = %format_args!("the limit on open files stays as it is: {error}"),
+        );
     }
 }
 

@@ -20,6 +20,7 @@ mod edits;
 mod health;
 mod killed;
 mod lifecycle;
+mod log;
 mod mapped;
 mod matrix;
 mod metrics_battery;

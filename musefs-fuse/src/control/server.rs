@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use musefs_core::serve::Musefs;
 use musefs_core::tree::{Inode, NodeKind};
+use musefs_telemetry::{event_debug, event_warn, logging};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -106,7 +107,11 @@ fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => {
-                tracing::warn!("the control socket is closed: {error}");
+                event_warn!(
+                    logging::admin(),
+                    "control.socket.closed",
+                    message = %format_args!("the control socket is closed: {error}"),
+                );
                 return;
             }
         }
@@ -125,7 +130,11 @@ fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
         };
         let place = Place::take(&connections);
         let Some(place) = place else {
-            tracing::warn!("too many ask at the control socket at once; one was not heard");
+            event_warn!(
+                logging::admin(),
+                "control.connection.refused",
+                message = "too many ask at the control socket at once; one was not heard",
+            );
             continue;
         };
         let served = Arc::clone(served);
@@ -136,7 +145,11 @@ fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
                 drop(place);
             });
         if let Err(error) = spawned {
-            tracing::warn!("no thread for the control socket: {error}");
+            event_warn!(
+                logging::admin(),
+                "control.connection.refused",
+                message = %format_args!("no thread for the control socket: {error}"),
+            );
         }
     }
 }
@@ -171,7 +184,11 @@ fn converse(mut stream: UnixStream, served: &Served) {
         say(&mut stream, &answer)
     })();
     if let Err(error) = spoken {
-        tracing::debug!("a connection to the control socket ended early: {error}");
+        event_debug!(
+            logging::admin(),
+            "control.connection.ended",
+            message = %format_args!("a connection to the control socket ended early: {error}"),
+        );
     }
 }
 
