@@ -17,6 +17,7 @@ mod dark_files;
 mod directories;
 mod edge;
 mod edits;
+mod handlers;
 mod health;
 mod killed;
 mod lifecycle;
