@@ -1,5 +1,7 @@
 //! What an event with a name is: plain data, the same whether anybody reads it or not.
 
+mod macros;
+
 use std::fmt;
 use std::sync::Arc;
 

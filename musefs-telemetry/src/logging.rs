@@ -28,7 +28,6 @@ mod filter;
 mod installed;
 mod limit;
 mod line;
-mod macros;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
