@@ -43,7 +43,7 @@ fn encode_metric(text: &mut String, metric: &Metric<'_>) {
     for (place, (index, value)) in metric.series().enumerate() {
         comma(text, place);
         text.push_str("{\"labels\":{");
-        for (place, (name, value)) in family.series_labels(index).enumerate() {
+        for (place, (name, value)) in metric.labels(index).enumerate() {
             comma(text, place);
             push_pair(text, name, value);
         }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::encode::json::push_string;
+use crate::event::RequestId;
 use crate::event::fields::{CAUSE, MESSAGE, REQUEST_ID, SUPPRESSED};
 use crate::logged::{Event, Format, Level, Value};
 
@@ -19,14 +20,14 @@ impl Event<'_> {
         line
     }
 
-    /// The request's id as a text: the same wherever it is written.
-    fn request(&self) -> Option<String> {
-        (self.ctx.request_id != 0).then(|| self.ctx.request_id.to_string())
+    fn request(&self) -> Option<RequestId> {
+        (self.ctx.request_id != 0).then(|| self.ctx.id())
     }
 
-    /// The id of the request that triggered this work in the background.
-    fn cause(&self) -> Option<String> {
-        (self.ctx.cause != 0).then(|| self.ctx.cause.to_string())
+    /// The request that triggered this work in the background.
+    fn cause(&self) -> Option<RequestId> {
+        let (instance, number) = (self.ctx.instance, self.ctx.cause);
+        (number != 0).then_some(RequestId { instance, number })
     }
 
     fn message(&self) -> Option<&Value<'_>> {
@@ -97,10 +98,10 @@ impl Event<'_> {
             pair(MESSAGE, &message.to_string());
         }
         if let Some(request) = self.request() {
-            pair(REQUEST_ID, &request);
+            pair(REQUEST_ID, &request.to_string());
         }
         if let Some(cause) = self.cause() {
-            pair(CAUSE, &cause);
+            pair(CAUSE, &cause.to_string());
         }
         if self.suppressed > 0 {
             write!(line, ",\"{SUPPRESSED}\":{}", self.suppressed)?;
@@ -179,7 +180,7 @@ impl fmt::Display for Event<'_> {
             rest.push_str(": ");
             write!(Escaped(&mut rest), "{message}")?;
         }
-        write!(rest, " {REQUEST_ID}={}", self.ctx.request_id)?;
+        write!(rest, " {REQUEST_ID}={}", self.ctx.id())?;
         self.push_fields(&mut rest)?;
         formatter.write_str(&rest)
     }

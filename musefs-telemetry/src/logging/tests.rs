@@ -58,7 +58,7 @@ fn a_line_has_the_request_id_and_fields_that_cannot_break_it() {
     assert_eq!(
         text.take(),
         "2024-02-29T23:59:59.999Z INFO  engine store.scan.ended request_id=0\n\
-         2024-02-29T23:59:59.999Z ERROR engine store.refresh.failed request_id=42 rows=7 left=-2 ratio=0.5 late=true \
+         2024-02-29T23:59:59.999Z ERROR engine store.refresh.failed request_id=1-42 rows=7 left=-2 ratio=0.5 late=true \
          path=\"a b\\nERROR\" error=gone seen=\"Some(\\\"x\\\")\"\n"
     );
 }

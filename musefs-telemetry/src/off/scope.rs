@@ -11,6 +11,7 @@ use crate::buckets::Buckets;
 use crate::describe::{AttributeEnum, DescribeError, SeriesKey};
 use crate::registry::Engine;
 
+use crate::event::RequestId;
 pub use crate::event::TierRecord;
 pub use crate::outcome::{Completion, Failure, Failures, OpsSeries, Outcome, TIERS_MAX};
 
@@ -168,6 +169,11 @@ impl Ctx {
     /// Nobody.
     pub fn next(_: u32) -> Self {
         Self
+    }
+
+    /// No request.
+    pub fn id(self) -> RequestId {
+        RequestId::default()
     }
 
     /// The same.

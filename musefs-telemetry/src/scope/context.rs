@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
+use crate::event::RequestId;
+
 /// The request that work is done for. A job takes it along by value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ctx {
@@ -59,6 +61,14 @@ impl Ctx {
         // A thread that is being torn down took a single id and has nothing to remember.
         let _ = IDS.try_with(|ids| ids.set((next + 1, left - 1)));
         Self::request(instance, next)
+    }
+
+    /// The request, as texts name it.
+    pub fn id(self) -> RequestId {
+        RequestId {
+            instance: self.instance,
+            number: self.request_id,
+        }
     }
 
     /// Background work that this request triggers.
