@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use musefs_telemetry::{event_warn, logging};
+
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -32,7 +34,12 @@ impl Mounts {
         match fs::read("/proc/self/mountinfo") {
             Ok(mountinfo) => Self::parse(&mountinfo),
             Err(error) => {
-                tracing::warn!(%error, "/proc/self/mountinfo cannot be read: musefs mounts are not told from other directories");
+                event_warn!(
+                    logging::global(),
+                    "process.mounts.unreadable",
+                    message = "/proc/self/mountinfo cannot be read: musefs mounts are not told from other directories",
+                    error = %error,
+                );
                 Self::default()
             }
         }

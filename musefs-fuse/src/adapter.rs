@@ -19,6 +19,7 @@ use musefs_core::serve::{
 };
 use musefs_core::tree::Inode;
 use musefs_telemetry::Outcome;
+use musefs_telemetry::{event_info, logging};
 
 use crate::dispatch::pool::Subject;
 use crate::dispatch::{Asked, Dispatch, OwnedReply, Step, Taken, Told};
@@ -480,7 +481,12 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_PARALLEL_DIROPS,
         ] {
             if config.add_capabilities(wanted).is_err() {
-                tracing::info!("this kernel has no {wanted:?}");
+                event_info!(
+                    logging::engine(),
+                    "kernel.capability.missing",
+                    message = %format_args!("this kernel has no {wanted:?}"),
+                    setting = ?wanted,
+                );
             }
         }
         self.passthrough.agree(config);

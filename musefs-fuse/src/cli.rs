@@ -3,6 +3,7 @@
 mod clients;
 mod given;
 mod http;
+mod log;
 mod metrics;
 mod stats;
 mod store;
@@ -18,6 +19,7 @@ use musefs_core::template::DEFAULT_TEMPLATE;
 pub use self::clients::ClientArgs;
 pub use self::given::{Given, Origin};
 pub use self::http::HttpArgs;
+pub use self::log::{LogArgs, LogFormat};
 pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
@@ -401,6 +403,10 @@ pub struct MountArgs {
     /// Whether it is noted who asks.
     #[command(flatten)]
     pub clients: ClientArgs,
+
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -29,6 +29,7 @@ mod waiting;
 pub use inflight::{Asked, Waits};
 use lane::Lane;
 use musefs_core::phases::{self, Phase, Spent};
+use musefs_telemetry::{event_error, logging};
 use pool::{Admission, After, Job, Pool, Subject};
 use waiting::{Ticket, Waiting};
 
@@ -344,6 +345,8 @@ impl Dispatch {
             clients.asked(asked.process);
         }
         let ctx = Ctx::request(self.instance.load(Relaxed), asked.unique);
+        // Until it is answered or handed on, what the event loop says is about it.
+        ctx.stay();
         let mut scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
         scope.set_subject(asked.inode);
         scope.set_process(asked.process);
@@ -386,9 +389,13 @@ impl Dispatch {
     pub fn guard<T>(&self, work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             self.metrics.counters.requests.increment(Way::Panicked);
-            tracing::error!(
-                "a request's handler panicked ({}); answered EIO",
-                message_of(&*panic)
+            event_error!(
+                logging::engine(),
+                "request.handler.panicked",
+                message = %format_args!(
+                    "a request's handler panicked ({}); answered EIO",
+                    message_of(&*panic)
+                ),
             );
             Err(Errno::EIO)
         })
@@ -404,12 +411,14 @@ impl Dispatch {
     ) {
         self.metrics.counters.requests.increment(Way::Inline);
         self.give(taken, reply, result, give);
+        Ctx::BACKGROUND.stay();
     }
 
     /// Answers a request with `error` on the event loop that took it.
     pub fn refuse<R: OwnedReply>(&self, taken: Taken, reply: R, error: Errno) {
         self.metrics.counters.requests.increment(Way::Inline);
         answer_error(&self.metrics, taken, reply, error);
+        Ctx::BACKGROUND.stay();
     }
 
     /// Answers a request on the event loop that took it: it failed with `error`, which `give` says in a way of its own.
@@ -417,6 +426,7 @@ impl Dispatch {
         self.metrics.counters.requests.increment(Way::Inline);
         settle(&self.metrics, taken, Some(error));
         give();
+        Ctx::BACKGROUND.stay();
     }
 
     fn give<R: OwnedReply, T>(
@@ -520,6 +530,7 @@ impl Dispatch {
                 }
             }
         });
+        Ctx::BACKGROUND.stay();
     }
 
     /// A job that does `work` of a request, and what comes after it; `answered` is told the result of the last step and
@@ -537,7 +548,7 @@ impl Dispatch {
             if !pending.begin(&dispatch.metrics, subject) {
                 return After::Done;
             }
-            let entered = ctx.enter();
+            let _entered = ctx.enter();
             let watcher = {
                 let (dispatch, pending) = (Arc::clone(&dispatch), Arc::clone(&pending));
                 move |phase| {
@@ -547,7 +558,6 @@ impl Dispatch {
                 }
             };
             let (step, spent) = phases::watched(Box::new(watcher), || dispatch.guard(work));
-            drop(entered);
             pending.spend(spent);
             dispatch.metrics.add_work(pending.operation, spent);
             let result = match step {
@@ -597,6 +607,7 @@ impl Dispatch {
         let job = Box::new(move || {
             let (metrics, operation) = (&dispatch.metrics, taken.operation);
             metrics.add_phase(operation, OperationPhase::Queue, handed_in.elapsed());
+            let _entered = taken.scope.ctx().enter();
             let result = dispatch.guard(work);
             metrics.counters.requests.increment(Way::Lane);
             dispatch.give_elsewhere(taken, reply, result, give);
@@ -605,6 +616,7 @@ impl Dispatch {
             // Over the lane's bound the request is answered late rather than lost: nothing that the lane does waits.
             job();
         }
+        Ctx::BACKGROUND.stay();
     }
 
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck

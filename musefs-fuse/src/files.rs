@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use musefs_core::mounts::Mounts;
+use musefs_telemetry::{event_warn, logging};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::control::locate::musefs_holding;
@@ -13,7 +14,11 @@ pub fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!("the limit on open files stays as it is: {error}");
+        event_warn!(
+            logging::global(),
+            "descriptors.limit.kept",
+            message = %format_args!("the limit on open files stays as it is: {error}"),
+        );
     }
 }
 

@@ -37,6 +37,8 @@ pub mod fields {
     pub const INSTANCE: &str = "instance";
     /// The request whose work answered this one.
     pub const LEADER: &str = "leader";
+    /// A sentence for people.
+    pub const MESSAGE: &str = "message";
     /// What a tier is called.
     pub const NAME: &str = "name";
     /// What an operation is called.
@@ -49,6 +51,8 @@ pub mod fields {
     pub const REQUEST_ID: &str = "request_id";
     /// What the operation was about.
     pub const SUBJECT: &str = "subject";
+    /// How many events like this one were left out.
+    pub const SUPPRESSED: &str = "suppressed";
     /// How many tiers an operation went through.
     pub const TIERS: &str = "tiers";
 }

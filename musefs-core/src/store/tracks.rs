@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use musefs_telemetry::{event_warn, logging};
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Row, Rows, params_from_iter};
@@ -302,7 +303,14 @@ fn complain(row: &TrackRow, complaints: &[String]) {
     if !complaints.is_empty() {
         let path = String::from_utf8_lossy(&row.path);
         let what = complaints.join(", ");
-        tracing::warn!(track = row.id.0, %path, what, "a row of the store holds what cannot be read; scan again to mend it");
+        event_warn!(
+            logging::engine(),
+            "store.row.broken",
+            message = "a row of the store holds what cannot be read; scan again to mend it",
+            track = row.id.0,
+            path = &*path,
+            what = &what,
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use musefs_core::serve::Musefs;
 use musefs_core::tree::{Inode, NodeKind};
+use musefs_telemetry::{event_debug, event_warn, logging};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -177,7 +178,11 @@ fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => {
-                tracing::warn!("the control socket is closed: {error}");
+                event_warn!(
+                    logging::admin(),
+                    "control.socket.closed",
+                    message = %format_args!("the control socket is closed: {error}"),
+                );
                 return;
             }
         }
@@ -196,7 +201,11 @@ fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
         };
         let place = Place::take(&connections);
         let Some(place) = place else {
-            tracing::warn!("too many ask at the control socket at once; one was not heard");
+            event_warn!(
+                logging::admin(),
+                "control.connection.refused",
+                message = "too many ask at the control socket at once; one was not heard",
+            );
             continue;
         };
         let shared = Arc::clone(shared);
@@ -207,7 +216,11 @@ fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
                 drop(place);
             });
         if let Err(error) = spawned {
-            tracing::warn!("no thread for the control socket: {error}");
+            event_warn!(
+                logging::admin(),
+                "control.connection.refused",
+                message = %format_args!("no thread for the control socket: {error}"),
+            );
         }
     }
 }
@@ -244,7 +257,11 @@ fn converse(mut stream: UnixStream, shared: &Shared) {
         say(&mut stream, &answer)
     })();
     if let Err(error) = spoken {
-        tracing::debug!("a connection to the control socket ended early: {error}");
+        event_debug!(
+            logging::admin(),
+            "control.connection.ended",
+            message = %format_args!("a connection to the control socket ended early: {error}"),
+        );
     }
 }
 

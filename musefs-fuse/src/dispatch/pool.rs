@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use musefs_core::serve::WaitsFor;
+use musefs_telemetry::{event_warn, logging};
 use parking_lot::{Condvar, Mutex};
 
 /// Something to do, once.
@@ -325,7 +326,11 @@ impl Pool {
                 true
             }
             Err(error) => {
-                tracing::warn!("cannot replace a stuck pool thread: {error}");
+                event_warn!(
+                    logging::engine(),
+                    "pool.thread.not_replaced",
+                    message = %format_args!("cannot replace a stuck pool thread: {error}"),
+                );
                 self.state.lock().replacements -= 1;
                 false
             }

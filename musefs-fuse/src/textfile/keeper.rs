@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use musefs_core::stop::Stop;
+use musefs_telemetry::{event_info, event_warn, logging};
 
 use super::{Identity, Textfile};
 
@@ -75,9 +76,18 @@ impl Keeping {
         });
         if self.failed != failed {
             if let Some(why) = &failed {
-                tracing::warn!("{why}; trying again at every interval");
+                event_warn!(
+                    logging::internal(),
+                    "textfile.write.failed",
+                    message = %format_args!("{why}; trying again at every interval"),
+                );
             } else {
-                tracing::info!("{} is written again", self.file.path.display());
+                event_info!(
+                    logging::internal(),
+                    "textfile.write.recovered",
+                    message = "the file of metrics is written again",
+                    path = %self.file.path.display(),
+                );
             }
         }
         self.failed = failed;

@@ -202,6 +202,10 @@ impl Ctx {
 
     /// Nothing.
     #[inline]
+    pub fn stay(self) {}
+
+    /// Nothing.
+    #[inline]
     pub fn enter(self) -> Entered {
         Entered(PhantomData)
     }

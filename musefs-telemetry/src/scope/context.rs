@@ -102,6 +102,13 @@ impl Ctx {
         CURRENT.try_with(Cell::get).unwrap_or_default()
     }
 
+    /// This thread works for this request until it enters or stays with another.
+    #[inline]
+    pub fn stay(self) {
+        // A thread that is being torn down works for nobody any more.
+        let _ = CURRENT.try_with(|current| current.set(self));
+    }
+
     /// This thread works for this request until the guard is dropped; then for whom it did before.
     pub fn enter(self) -> Entered {
         Entered {

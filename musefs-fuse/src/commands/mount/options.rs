@@ -10,6 +10,7 @@ use musefs_core::refresh::TreeConfig;
 use musefs_core::serve::{Mode, ServeConfig};
 use musefs_core::template::{Fallbacks, Template, known_fields};
 use musefs_telemetry::Engine;
+use musefs_telemetry::{event_warn, logging};
 
 use super::config;
 use crate::adapter::Appearance;
@@ -172,9 +173,11 @@ pub(super) fn textfile(args: &MountArgs, mountpoint: &Path) -> Result<Option<Tex
     file.check()?;
     file.await_free(TEXTFILE_PATIENCE)?;
     if !file.is_collected() {
-        tracing::warn!(
-            "{} does not end in .prom: node_exporter reads only files that do",
-            path.display()
+        event_warn!(
+            logging::admin(),
+            "textfile.name.unread",
+            message = "a file of metrics does not end in .prom: node_exporter reads only files that do",
+            path = %path.display(),
         );
     }
     Ok(Some(file))
