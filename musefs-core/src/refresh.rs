@@ -10,7 +10,7 @@ mod draft;
 mod holdings;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ use crate::ids::TrackId;
 use crate::metrics::{CoreMetrics, PollOutcome, TrackChange, nanoseconds};
 use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, Renewed};
 use crate::stop::Stop;
-use crate::store::{Mark, Store, StoreError, log_path, memory_used, now_ns};
+use crate::store::{Fields, Mark, Store, StoreError, TrackRow, log_path, memory_used, now_ns};
 use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
 use crate::tree::{Changes, DirectoryInodes, Entry, Inode, NodeKind, Tree, changes};
 use draft::{Drafts, Waiting, finish};
@@ -31,6 +31,13 @@ use musefs_telemetry::{event_debug, event_error, event_info, logging};
 
 pub use holdings::{Holdings, TrackChanges};
 pub use watch::Watch;
+
+/// Numbers that a store has handed out, at least one for each row, from which on it is read by two connections: opening
+/// another takes longer than reading as many rows.
+const ROWS_FOR_TWO_CONNECTIONS: i64 = 2_000;
+
+/// Rows read at once from which on it pays to give back the memory that it took.
+const ROWS_FOR_RELEASE: u64 = 1_000;
 
 /// What decides how a tree looks.
 #[derive(Clone, Debug)]
@@ -139,7 +146,7 @@ pub struct Refresher {
     highest: i64,
     widths: NumberWidths,
     /// The tracks of the published tree.
-    listed: HashMap<TrackId, Listed>,
+    listed: BTreeMap<TrackId, Listed>,
     /// What they are.
     holdings: Holdings,
     /// Whether `widths` and `listed` are those of the published tree.
@@ -186,7 +193,7 @@ impl Refresher {
             mark: store.mark()?,
             highest: 0,
             widths: NumberWidths::default(),
-            listed: HashMap::new(),
+            listed: BTreeMap::new(),
             holdings: Holdings::default(),
             is_in_step: false,
             taken_over: None,
@@ -236,9 +243,12 @@ impl Refresher {
         self.widths = NumberWidths::default();
         let keys = self.config.template.tag_keys();
         let mut drafts = Drafts::new(&self.config, &keys, self.inode_base, &mut self.widths);
-        let pass = self
-            .store
-            .for_each_track(&keys, |row, fields| drafts.take(&row, fields))?;
+        let beside = connection_beside(&self.path, &mark, &self.metrics);
+        let take = |row: TrackRow, fields: &Fields| drafts.take(&row, fields);
+        let pass = match beside {
+            Some(beside) => self.store.for_each_track_with(beside, &keys, take),
+            None => self.store.for_each_track(&keys, take),
+        }?;
         let (mut waiting, left) = (drafts.waiting, drafts.left);
         let numbers = waiting.iter().map(|waiting| waiting.sequence);
         let highest = numbers.chain([mark.sequence]).max().unwrap_or_default();
@@ -296,6 +306,7 @@ impl Refresher {
         self.is_in_step = true;
         // What was noted on the way is all of it.
         self.widths.take_changed();
+        self.release_memory();
         if previous.is_none() {
             self.metrics.refresh.last_success_timestamp.set(now_ns());
             self.show_last_scan();
@@ -399,6 +410,13 @@ impl Refresher {
         metrics.seconds.add(nanoseconds(started.elapsed()));
         self.show_sizes();
         refreshed
+    }
+
+    /// Gives back what the store holds of the rows that a large pass read. Trouble with that is none with the tracks.
+    fn release_memory(&self) {
+        if let Err(error) = self.store.release_memory() {
+            tracing::debug!("the store keeps its memory: {error}");
+        }
     }
 
     /// Counts what a refresh did.
@@ -588,7 +606,7 @@ impl Refresher {
 }
 
 /// What is remembered of those that are about to be listed.
-fn listed(waiting: &[Waiting]) -> HashMap<TrackId, Listed> {
+fn listed(waiting: &[Waiting]) -> BTreeMap<TrackId, Listed> {
     let of = |waiting: &Waiting| {
         let listed = Listed {
             inode: waiting.inode,
@@ -599,6 +617,16 @@ fn listed(waiting: &[Waiting]) -> HashMap<TrackId, Listed> {
         (waiting.track, listed)
     };
     waiting.iter().map(of).collect()
+}
+
+/// Another connection to the store at `path`, where there is so much to read that two are faster than one.
+fn connection_beside(path: &Path, mark: &Mark, metrics: &CoreMetrics) -> Option<Store> {
+    if mark.sequence < ROWS_FOR_TWO_CONNECTIONS {
+        return None;
+    }
+    let mut store = Store::open(path).ok()?;
+    store.count_with(&metrics.store);
+    Some(store)
 }
 
 struct Over<'a>(&'a Stop);

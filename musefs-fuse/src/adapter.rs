@@ -546,9 +546,13 @@ impl Filesystem for Adapter {
                     taken,
                     reply,
                     move |files, snapshot| {
-                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ENOENT)
+                        metrics_attr(appearance, files, node, Some(&snapshot))
+                            .map(|attr| (attr, snapshot))
+                            .ok_or(Errno::ENOENT)
                     },
-                    |reply, attr| reply.entry(&Duration::ZERO, &attr, Generation(0)),
+                    |reply, (attr, snapshot)| {
+                        reply.entry(&snapshot.may_be_remembered(), &attr, Generation(0));
+                    },
                 );
             }
             Target::Link | Target::Metrics(_) => {
@@ -570,9 +574,11 @@ impl Filesystem for Adapter {
                     taken,
                     reply,
                     move |files, snapshot| {
-                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ESTALE)
+                        metrics_attr(appearance, files, node, Some(&snapshot))
+                            .map(|attr| (attr, snapshot))
+                            .ok_or(Errno::ESTALE)
                     },
-                    |reply, attr| reply.attr(&Duration::ZERO, &attr),
+                    |reply, (attr, snapshot)| reply.attr(&snapshot.may_be_remembered(), &attr),
                 );
             }
             Target::Link => Ok(self.link_attr()),
@@ -785,7 +791,8 @@ impl Filesystem for Adapter {
                                 files.started(),
                             ),
                         };
-                        if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
+                        let ttl = snapshot.may_be_remembered();
+                        if reply.add(attr.ino, next, name, &ttl, &attr, Generation(0)) {
                             break;
                         }
                     }

@@ -167,7 +167,7 @@ pub struct ScanArgs {
     /// The store; made if it does not exist
     #[arg(long, value_name = "FILE", env = "MUSEFS_DB")]
     pub db: PathBuf,
-    /// Files read at once [default: one per core]
+    /// Files read at once [default: one per core, and at least 16, since most of them wait for the disk]
     #[arg(long, value_name = "N", env = "MUSEFS_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Read every file, also those that have not changed since the last scan

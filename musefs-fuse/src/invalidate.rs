@@ -13,12 +13,16 @@ use std::time::{Duration, Instant};
 use fuser::{INodeNo, Notifier};
 use musefs_core::tree::{Changes, Inode};
 use musefs_telemetry::{event_debug, logging};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::allocator;
 use crate::metrics::{EdgeMetrics, Invalidation};
 
 /// Names and inodes that may wait to be told.
 const QUEUE_LEN_MAX: usize = 65_536;
+
+/// Those that the empty queue keeps room for.
+const QUEUE_LEN_KEPT: usize = 1_024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Forget {
@@ -249,6 +253,13 @@ impl Queue {
             }
             if state.is_over {
                 return None;
+            }
+            if state.waiting.capacity() > QUEUE_LEN_KEPT {
+                let State { waiting, known, .. } = &mut *state;
+                waiting.shrink_to(QUEUE_LEN_KEPT / 2);
+                known.shrink_to(QUEUE_LEN_KEPT / 2);
+                MutexGuard::unlocked(&mut state, allocator::give_back);
+                continue;
             }
             self.changed.wait(&mut state);
         }

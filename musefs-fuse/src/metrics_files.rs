@@ -1,7 +1,8 @@
 //! The metrics directory inside the mount: what is in it, and the moment that it shows.
 //!
 //! All texts of a moment are rendered together, at most once a second, never on an event loop; the same snapshot answers
-//! stat and open, and an open file keeps the one it was opened on.
+//! stat and open, and an open file keeps the one it was opened on. The kernel may remember names and lengths until shortly
+//! before the next moment.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -47,6 +48,9 @@ const NODE_INODE_BASE: u64 = 16;
 /// How long a snapshot answers before the next is rendered.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(1);
 
+/// How long an answer may take to the kernel, which counts from when it has it.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
+
 /// What an inode stands for: decided once per request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -73,6 +77,13 @@ pub struct Snapshot {
 impl Snapshot {
     fn is_warm(&self) -> bool {
         self.rendered.elapsed() <= SNAPSHOT_AGE_MAX
+    }
+
+    /// How long the kernel may answer for names and attributes of this moment by itself: until a little before the next
+    /// moment can be rendered, so that no file is opened with a text of one moment and the length of another.
+    pub fn may_be_remembered(&self) -> Duration {
+        let age = self.rendered.elapsed().saturating_add(ANSWER_TIME);
+        SNAPSHOT_AGE_MAX.saturating_sub(age)
     }
 }
 

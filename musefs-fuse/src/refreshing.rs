@@ -12,8 +12,12 @@ use musefs_core::serve::Musefs;
 use musefs_core::stop::Stop;
 use musefs_telemetry::{event_error, logging};
 
+use crate::allocator;
 use crate::dispatch::message_of;
 use crate::invalidate::Invalidator;
+
+/// Names that one refresh changes from which on the memory that it took is given back at once.
+const LARGE_CHANGE: usize = 1_000;
 
 /// What is known of the thread.
 #[derive(Debug, Default)]
@@ -45,7 +49,11 @@ impl Refreshing {
                 let turns = Arc::clone(musefs.turns());
                 own.work(&turns, || {
                     refresher.run(&musefs, interval, &turns, |changes| {
+                        let is_large = changes.names.len() >= LARGE_CHANGE;
                         invalidator.tell(changes);
+                        if is_large {
+                            allocator::give_back();
+                        }
                     });
                 });
             })?;

@@ -12,7 +12,7 @@ use super::TreeConfig;
 use crate::formats::Format;
 use crate::ids::TrackId;
 use crate::metrics::{Metrics, ResolveCause, nanoseconds};
-use crate::names;
+use crate::names::{self, ServedPath};
 use crate::serve::{Mode, inode_of, layout_of, mtime_of};
 use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow};
 use crate::template::{Draft, NumberWidths, Siblings, TagSource, TrackValues};
@@ -33,10 +33,22 @@ pub(super) struct Left {
     pub(super) outdated: u64,
 }
 
+/// The path of a track that is to be listed.
+enum Path {
+    Settled(ServedPath),
+    /// It has numbers whose width is not known yet. Few templates have them, so they are kept aside.
+    Drafted(Box<Drafted>),
+}
+
+struct Drafted {
+    draft: Draft,
+    extension: Option<Box<str>>,
+}
+
 /// A track that waits for the width of its numbers.
 pub(super) struct Waiting {
-    draft: Draft,
-    extension: Option<String>,
+    path: Path,
+    siblings: Option<Siblings>,
     pub(super) track: TrackId,
     pub(super) inode: Inode,
     /// The highest number that an inode of it is made from.
@@ -53,7 +65,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Whom the track shares the widths of its numbers with.
     pub(super) fn siblings(&self) -> Option<Siblings> {
-        self.draft.siblings()
+        self.siblings
     }
 }
 
@@ -143,9 +155,18 @@ impl<'a> Drafts<'a> {
             }
         };
         self.inodes.insert(inode);
+        let extension = names::extension_of(&row.path);
+        let siblings = draft.siblings();
+        let path = if draft.is_settled() {
+            let (widths, fallbacks) = (&*self.widths, &self.config.fallbacks);
+            Path::Settled(draft.finish(widths, extension.as_deref(), fallbacks))
+        } else {
+            let extension = extension.map(|extension| extension.into_owned().into());
+            Path::Drafted(Box::new(Drafted { draft, extension }))
+        };
         self.waiting.push(Waiting {
-            draft,
-            extension: names::extension_of(&row.path),
+            path,
+            siblings,
             track: row.id,
             inode,
             sequence: row.content_seq.max(row.backing_seq),
@@ -178,9 +199,13 @@ pub(super) fn finish(
             size: waiting
                 .size
                 .or_else(|| sizes.get(&waiting.track).copied())?,
-            path: waiting
-                .draft
-                .finish(widths, waiting.extension.as_deref(), &config.fallbacks),
+            path: match waiting.path {
+                Path::Settled(path) => path,
+                Path::Drafted(drafted) => {
+                    let Drafted { draft, extension } = *drafted;
+                    draft.finish(widths, extension.as_deref(), &config.fallbacks)
+                }
+            },
             mtime_ns: waiting.mtime_ns,
             listed_ns: waiting.listed_ns,
         })

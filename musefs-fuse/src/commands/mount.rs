@@ -25,6 +25,7 @@ mod report;
 use self::outlets::{Outlets, Wanted};
 use super::Failure;
 use crate::adapter::Adapter;
+use crate::allocator;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
 use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
@@ -72,6 +73,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     permitted::check(args)?;
     let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
+    allocator::give_back();
 
     let (workers, event_loops) = thread_counts(args);
     let connections = open_connections(&args.db, STORE_CONNECTIONS, &metrics)?;
