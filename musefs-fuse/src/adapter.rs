@@ -266,7 +266,10 @@ impl Adapter {
             reply.opened(FileHandle(handle.0), flags);
         };
         match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
-            Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
+            Ok(Attempt::Done(result)) => {
+                self.dispatch.answer(taken, reply, core(result), give);
+                self.resolve_ahead(inode);
+            }
             Ok(Attempt::WouldBlock) => match core(self.musefs.begin_open(inode)) {
                 Ok(opening) => {
                     let (musefs, file) = (Arc::clone(&self.musefs), inode.0);
@@ -279,10 +282,18 @@ impl Adapter {
                         work,
                         give,
                     );
+                    self.resolve_ahead(inode);
                 }
                 Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
             },
             Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
+        }
+    }
+
+    /// Notes that `inode` was opened, and has resolved what may be opened next.
+    fn resolve_ahead(&self, inode: Inode) {
+        if let Ok(Some(ahead)) = self.dispatch.guard(|| Ok(self.musefs.opened(inode))) {
+            self.dispatch.resolve_ahead(&self.musefs, ahead);
         }
     }
 
