@@ -331,6 +331,8 @@ impl Adapter {
                 .guard(|| Ok(self.musefs.read_cached(&handle, offset, len.into(), buffer)));
             match attempt {
                 Ok(Attempt::Done(result)) => {
+                    // Let go of before its reader hears, who may close it at once: then it is known that nobody reads it.
+                    drop(handle);
                     buffer.tell(&mut taken);
                     self.dispatch
                         .answer(taken, reply, core(result), |reply, ()| {

@@ -264,8 +264,7 @@ impl Musefs {
         }
     }
 
-    /// `layout` with its small backing ranges replaced by their bytes, neighbours read together, and with ranges that follow
-    /// each other in the backing file joined.
+    /// `layout` with its small backing ranges replaced by their bytes, neighbours read together.
     fn with_small_ranges_inline(
         &self,
         layout: &Layout,
@@ -322,20 +321,8 @@ impl Musefs {
                 run.extend_from_slice(bytes);
                 continue;
             }
-            if !run.is_empty() {
-                segments.push(Segment::Inline(std::mem::take(&mut run).into()));
-            }
-            match (segments.last_mut(), segment) {
-                // A picture that lies right before the sound is read together with it.
-                (
-                    Some(Segment::Backing { offset, len }),
-                    Segment::Backing {
-                        offset: next,
-                        len: more,
-                    },
-                ) if *offset + *len == *next => *len += more,
-                _ => segments.push(segment.clone()),
-            }
+            segments.push(Segment::Inline(std::mem::take(&mut run).into()));
+            segments.push(segment.clone());
         }
         segments.push(Segment::Inline(run.into()));
         Ok(Layout::new(segments, backing_len).expect("the same ranges, of the same file"))
