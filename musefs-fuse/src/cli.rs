@@ -2,6 +2,7 @@
 
 mod given;
 mod metrics;
+mod stats;
 mod store;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
 };
+pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
@@ -89,6 +91,8 @@ pub enum Command {
     Revalidate(RevalidateArgs),
     /// Print the metrics of a mount, check a text of metrics, copy it for a collector
     Metrics(MetricsArgs),
+    /// Show what a mount does, in the terminal
+    Stats(StatsArgs),
 }
 
 /// `musefs formats`.

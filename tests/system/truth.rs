@@ -26,6 +26,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const MOVES_BY_ITSELF: &[(&str, &str)] = &[
     ("musefs_uptime_seconds", "time"),
     ("musefs_start_time_seconds", "rounded anew from the clock"),
+    ("musefs_snapshot_timestamp_seconds", "time"),
     ("musefs_process_", "of the process, not of its work"),
     ("musefs_alloc_", "of the allocator"),
     ("musefs_sqlite_memory_bytes", "of SQLite's allocator"),

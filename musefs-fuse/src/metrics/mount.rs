@@ -24,6 +24,9 @@ pub struct MountGauges {
     /// When the mount was made, in seconds since the epoch.
     #[metric(unit = "seconds")]
     start_time: Gauge,
+    /// When these numbers were taken, in seconds since the epoch: what to divide differences of counters by.
+    #[metric(unit = "seconds")]
+    snapshot_timestamp: Gauge,
     /// Requests waiting beyond the bound of the pool's queue.
     requests_parked: Gauge,
     /// How long the oldest request that waits for the pool or is worked on there has been under way; 0 when there is none.
@@ -126,10 +129,7 @@ impl Mount {
     pub fn of_mount(engine: &Engine, started: SystemTime) -> Result<Self, DescribeError> {
         let gauges = MountGauges::declare(engine)?;
         gauges.up.set(1);
-        let since = started.duration_since(SystemTime::UNIX_EPOCH);
-        gauges.start_time.set(since.map_or(0, |since| {
-            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-        }));
+        gauges.start_time.set(since_the_epoch(started));
         gauges
             .log_lines_dropped
             .observe(|_| log::lines_dropped().cast_signed());
@@ -155,6 +155,9 @@ impl Mount {
     pub fn show(&self, moment: &Moment<'_>) {
         let gauges = &self.gauges;
         gauges
+            .snapshot_timestamp
+            .set(since_the_epoch(SystemTime::now()));
+        gauges
             .requests_parked
             .set(moment.requests_parked.cast_signed());
         for operation in Operation::ALL {
@@ -177,4 +180,12 @@ impl Mount {
         self.connection
             .show(self.connection_directory.get().map(PathBuf::as_path));
     }
+}
+
+/// In nanoseconds.
+fn since_the_epoch(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        })
 }

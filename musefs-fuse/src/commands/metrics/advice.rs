@@ -429,6 +429,10 @@ pub(super) const GROUPS: &[Group] = &[
                 "Not growing: nobody collects. Growing by more than one per second: some program reads the metrics like music.",
             ),
             (
+                "musefs_snapshot_timestamp_seconds",
+                "Nothing to do: divide how much a counter grew between two texts by how much this did.",
+            ),
+            (
                 "musefs_renders_total",
                 "Nothing to do: at most one per second, however many read.",
             ),
