@@ -57,6 +57,10 @@ pub struct Snapshot {
 pub struct Metrics {
     /// Backing files opened to serve them.
     pub(crate) backing_opens: Counter,
+    /// Opens that needed no such open, since the file had just been closed, or opened ahead.
+    pub(crate) backing_reopens: Counter,
+    /// Backing files that nobody reads and that stay open for a moment, in case somebody opens them again.
+    pub(crate) backing_files_kept: UpDownCounter,
     /// Metadata calls on backing files.
     pub(crate) backing_stats: Counter,
     /// Positioned reads of backing files.

@@ -415,7 +415,11 @@ impl Refresher {
     /// Gives back what the store holds of the rows that a large pass read. Trouble with that is none with the tracks.
     fn release_memory(&self) {
         if let Err(error) = self.store.release_memory() {
-            tracing::debug!("the store keeps its memory: {error}");
+            event_debug!(
+                logging::engine(),
+                "store.memory.kept",
+                message = %format_args!("the store keeps its memory: {error}"),
+            );
         }
     }
 

@@ -304,6 +304,7 @@ impl Adapter {
                     taken.note("header_cache", Outcome::Hit);
                 }
                 self.dispatch.answer(taken, reply, core(result), give);
+                self.resolve_ahead(inode);
             }
             Ok(Attempt::WouldBlock) => match core(self.musefs.begin_open(inode)) {
                 Ok(opening) => {
@@ -318,10 +319,18 @@ impl Adapter {
                         work,
                         give,
                     );
+                    self.resolve_ahead(inode);
                 }
                 Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
             },
             Err(error) => self.dispatch.answer(taken, reply, Err(error), give),
+        }
+    }
+
+    /// Notes that `inode` was opened, and has resolved what may be opened next.
+    fn resolve_ahead(&self, inode: Inode) {
+        if let Ok(Some(ahead)) = self.dispatch.guard(|| Ok(self.musefs.opened(inode))) {
+            self.dispatch.resolve_ahead(&self.musefs, ahead);
         }
     }
 
@@ -365,6 +374,8 @@ impl Adapter {
                 .guard(|| Ok(self.musefs.read_cached(&handle, offset, len.into(), buffer)));
             match attempt {
                 Ok(Attempt::Done(result)) => {
+                    // Let go of before its reader hears, who may close it at once: then it is known that nobody reads it.
+                    drop(handle);
                     buffer.tell(&mut taken);
                     self.dispatch
                         .answer(taken, reply, core(result), |reply, ()| {

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
+use musefs_core::serve::{Ahead, Musefs, NoLongerKept, WaitsFor};
 use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Outcome, Scope};
 use parking_lot::Mutex;
@@ -592,6 +593,34 @@ impl Dispatch {
             After::Done
         });
         self.pool.submit(subject, job, |_| {});
+    }
+
+    /// Has the pool resolve what may be opened next, unless much else waits for it: then that is dropped.
+    pub fn resolve_ahead(self: &Arc<Self>, musefs: &Arc<Musefs>, ahead: Ahead) {
+        let (queued, parked) = self.pool.waiting();
+        if parked > 0 || queued > self.pool.workers() {
+            return;
+        }
+        let (waits_for, file) = ahead.subject();
+        let (dispatch, musefs) = (Arc::clone(self), Arc::clone(musefs));
+        let subject = Subject {
+            waits_for,
+            file: file.0,
+        };
+        self.leave_to_pool(subject, move || {
+            let next = dispatch.guard(|| Ok(musefs.ahead_step(ahead)));
+            if let Ok(Some(ahead)) = next {
+                dispatch.resolve_ahead(&musefs, ahead);
+            }
+        });
+    }
+
+    /// Has the pool close backing files that are kept open no longer.
+    pub fn close_kept(&self, files: NoLongerKept) {
+        if let Some(device) = files.device() {
+            let waits_for = WaitsFor::Device(device);
+            self.leave_to_pool(Subject { waits_for, file: 0 }, move || drop(files));
+        }
     }
 
     /// Has the lane do `work`, which never waits for a file or a store, and give its result.

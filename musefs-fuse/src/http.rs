@@ -83,8 +83,7 @@ impl Endpoint {
             event_warn!(
                 logging::engine(),
                 "http.address.open",
-                message =
-                    "whoever reaches this machine may read the metrics: give --metrics-token-file, or listen at a port alone",
+                message = "whoever reaches this machine may read the metrics: give --metrics-token-file, or listen at a port alone",
             );
         }
         let runtime = runtime()?;

@@ -111,12 +111,12 @@ impl Opening {
 /// A file that is closed for its reader. When this is dropped, and nobody reads it any more, its backing file is closed, which
 /// may wait.
 #[derive(Debug)]
-pub struct Released(pub(super) Arc<Handle>);
+pub struct Released(pub(super) Option<Arc<Handle>>);
 
 impl Released {
     /// What closing the backing file may have to wait for, if for anything.
     pub fn waits_for(&self) -> Option<WaitsFor> {
-        let resolved = &self.0.resolved;
+        let resolved = &self.0.as_ref()?.resolved;
         (!resolved.without_waiting).then_some(WaitsFor::Device(resolved.device))
     }
 }
@@ -149,7 +149,7 @@ impl Musefs {
             stage,
         } = opening;
         let reopen = |resolved: &Arc<Resolved>| {
-            let file = backing::open(&resolved.path, &self.metrics);
+            let file = self.open_backing(&resolved.path);
             self.hold(inode, Arc::clone(resolved), file)
         };
         let done = |handle, found| Step::Done(OpenFile { handle, found });

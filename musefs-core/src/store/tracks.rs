@@ -170,9 +170,23 @@ impl Store {
     /// All that the store holds of a track, as one state; `None` when there is no such track. A structure that this
     /// program cannot read, or that another version's probe made, is [`Structure::AsIs`]: it is never guessed at.
     pub fn track(&self, id: TrackId) -> Result<Option<TrackDetail>, StoreError> {
+        let _one_state = self.database.query(QueryKind::Track).begin_read()?;
+        self.track_of_this_state(id)
+    }
+
+    /// Those of `tracks` that there are, as one state, in their order, each as [`Store::track`] has it.
+    pub fn tracks(&self, tracks: &[TrackId]) -> Result<Vec<TrackDetail>, StoreError> {
+        let _one_state = self.database.query(QueryKind::Track).begin_read()?;
+        let found = tracks
+            .iter()
+            .filter_map(|&id| self.track_of_this_state(id).transpose());
+        found.collect()
+    }
+
+    /// As [`Store::track`], within a transaction.
+    fn track_of_this_state(&self, id: TrackId) -> Result<Option<TrackDetail>, StoreError> {
         let database = &self.database;
         let query = database.query(QueryKind::Track);
-        let _one_state = query.begin_read()?;
         let found = query.row(
             concat!(
                 "SELECT ",

@@ -85,6 +85,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         published,
     ));
     let dispatch = start_dispatch(args, workers, edge.clone())?;
+    close_kept_at_intervals(&dispatch, &musefs);
     let health = Arc::new(Health {
         musefs: Arc::clone(&musefs),
         dispatch: Arc::clone(&dispatch),
@@ -284,6 +285,15 @@ fn sweep_at_intervals(dispatch: &Arc<Dispatch>) {
     dispatch.lane().at_intervals(move |now| {
         if let Some(dispatch) = swept.upgrade() {
             dispatch.sweep(now);
+        }
+    });
+}
+
+fn close_kept_at_intervals(dispatch: &Arc<Dispatch>, musefs: &Arc<Musefs>) {
+    let (swept, musefs) = (Arc::downgrade(dispatch), Arc::clone(musefs));
+    dispatch.lane().at_intervals(move |now| {
+        if let Some(dispatch) = swept.upgrade() {
+            dispatch.close_kept(musefs.no_longer_kept(now));
         }
     });
 }

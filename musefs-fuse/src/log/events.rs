@@ -11,6 +11,11 @@ pub type Told = (&'static str, Level, &'static str);
 /// All events, by name.
 pub const EVENTS: &[Told] = &[
     (
+        "allocator.setting.refused",
+        Level::Debug,
+        "The allocator goes on giving memory back at once, which costs a bit of time.",
+    ),
+    (
         "command.run.failed",
         Level::Error,
         "The command could not be done; only with `--log-format json`, elsewhere the line begins with `musefs:`.",
@@ -199,6 +204,11 @@ pub const EVENTS: &[Told] = &[
         "store.file.restored",
         Level::Info,
         "An older copy of the store is in place; it is shown.",
+    ),
+    (
+        "store.memory.kept",
+        Level::Debug,
+        "The database engine did not give memory back after the tree was built.",
     ),
     (
         "store.read.failed",

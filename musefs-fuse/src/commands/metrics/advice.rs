@@ -159,6 +159,14 @@ pub(super) const GROUPS: &[Group] = &[
                 "Growing as fast as `musefs_ops_total` with `op=\"read\"`: more files are open than the system allows, raise the limit on open files.",
             ),
             (
+                "musefs_backing_reopens_total",
+                "Nothing to do: the more of all opens, the less they cost.",
+            ),
+            (
+                "musefs_backing_files_kept",
+                "Nothing to do: above 0 for a second or two after files were closed. What holds a disk for longer is `musefs_handles_open`.",
+            ),
+            (
                 "musefs_backing_stats_total",
                 "Nothing to do: looks at files that were opened or read, to see whether they are still as scanned.",
             ),
