@@ -2,6 +2,7 @@
 
 mod given;
 mod metrics;
+mod otlp;
 mod store;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
 };
+pub use self::otlp::{CompressionArg, HistogramArg, OtlpArgs, SpansArg, TemporalityArg};
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
@@ -381,6 +383,10 @@ pub struct MountArgs {
         help_heading = "Metrics"
     )]
     pub metrics_textfile_group: Option<String>,
+
+    /// Sending elsewhere.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

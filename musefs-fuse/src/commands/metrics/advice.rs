@@ -433,6 +433,14 @@ pub(super) const GROUPS: &[Group] = &[
                 "More than some milliseconds for each: the machine is out of processor time.",
             ),
             (
+                "musefs_otlp_exports_total",
+                "`retried` growing and `sent` not: the collector is away, or the URL is wrong. `refused` growing: it does not take what it gets; its own log says why. All zero: nothing is sent without `--otlp-endpoint`.",
+            ),
+            (
+                "musefs_otlp_dropped_total",
+                "`spans` growing: more operations than can be sent; `--otlp-spans slow` picks the ones that matter. `metrics` growing: see `refused` above.",
+            ),
+            (
                 "musefs_log_lines_dropped_total",
                 "Growing: whoever reads the log is too slow. Log less: `MUSEFS_LOG=warn`.",
             ),

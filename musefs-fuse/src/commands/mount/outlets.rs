@@ -11,11 +11,13 @@ use crate::cli::MountArgs;
 use crate::commands::Failure;
 use crate::metrics::Transport;
 use crate::metrics_files::MetricsFiles;
+use crate::otlp;
 use crate::textfile::{self, Keeper, Textfile};
 
 /// What was asked for and can be had, before anything runs.
 pub(super) struct Wanted {
     textfile: Option<Textfile>,
+    otlp: Option<otlp::Wanted>,
 }
 
 impl Wanted {
@@ -26,6 +28,7 @@ impl Wanted {
     pub(super) fn of(args: &MountArgs, mountpoint: &Path) -> Result<Self, Failure> {
         Ok(Self {
             textfile: options::textfile(args, mountpoint)?,
+            otlp: otlp::Wanted::of(&args.otlp).map_err(Failure::usage)?,
         })
     }
 
@@ -37,6 +40,7 @@ impl Wanted {
         self,
         args: &MountArgs,
         metrics: &Arc<MetricsFiles>,
+        otlp: otlp::Counts,
     ) -> io::Result<Outlets> {
         let interval = args.metrics_textfile_interval;
         let given = Arc::clone(metrics);
@@ -45,19 +49,28 @@ impl Wanted {
             .textfile
             .map(|file| Keeper::start(file, interval, text))
             .transpose()?;
-        Ok(Outlets { keeper })
+        let sent = self.otlp;
+        let otlp = sent
+            .map(|sent| sent.start(&args.otlp, metrics, otlp))
+            .transpose()?;
+        Ok(Outlets { keeper, otlp })
     }
 }
 
 /// What runs.
 pub(super) struct Outlets {
     keeper: Option<Keeper>,
+    otlp: Option<otlp::Outlet>,
 }
 
 impl Outlets {
     /// Ends all of them; whether they ended before `deadline`.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
-        let keeper = self.keeper.as_ref();
-        keeper.is_none_or(|keeper| keeper.stop(deadline))
+        let (keeper, otlp) = (self.keeper.as_ref(), self.otlp.as_ref());
+        let stopped = [
+            keeper.is_none_or(|keeper| keeper.stop(deadline)),
+            otlp.is_none_or(|otlp| otlp.stop(deadline)),
+        ];
+        !stopped.contains(&false)
     }
 }
