@@ -94,8 +94,7 @@ impl Cursor {
     /// that shows the moment of another.
     #[cfg(feature = "otlp")]
     pub fn batch_of(&mut self, snapshot: &Snapshot) -> Batch<'_> {
-        self.batch.table = Arc::clone(&snapshot.table);
-        self.batch.values.clone_from(&snapshot.values);
+        self.batch = snapshot.clone();
         self.batch.told.clear();
         self.prepare()
     }

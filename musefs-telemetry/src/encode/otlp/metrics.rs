@@ -92,36 +92,24 @@ struct Encoding<'a> {
     window: &'a Window,
     origin: &'a Origin,
     unit: Unit,
-    /// Where totals count from.
-    start_ns: u64,
     temporality: AggregationTemporality,
 }
 
 fn encode(metric: &Metric<'_>, window: &Window, origin: &Origin) -> Vec<otlp::Metric> {
-    let created_ns = metric.created_ms().saturating_mul(NS_PER_MS);
-    let delta = window.temporality == Temporality::Delta;
     let encoding = Encoding {
         metric,
         window,
         origin,
         unit: metric.family().unit,
-        // The declaration is told to the millisecond, and a start after its end would be refused.
-        start_ns: if delta {
-            created_ns.max(window.since_ns)
-        } else {
-            created_ns
-        }
-        .min(window.time_ns),
-        temporality: if delta {
-            AggregationTemporality::Delta
-        } else {
-            AggregationTemporality::Cumulative
+        temporality: match window.temporality {
+            Temporality::Delta => AggregationTemporality::Delta,
+            Temporality::Cumulative => AggregationTemporality::Cumulative,
         },
     };
     match metric.family().kind {
         Kind::Counter => vec![encoding.metric("", encoding.sum())],
         Kind::Gauge if metric.instrument() == Instrument::UpDownCounter => {
-            vec![encoding.metric("", encoding.level(created_ns))]
+            vec![encoding.metric("", encoding.level())]
         }
         Kind::Gauge => vec![encoding.metric("", encoding.gauge())],
         Kind::MinMaxSumCount => encoding.summary(),
@@ -144,6 +132,22 @@ impl Encoding<'_> {
             unit: unit.into(),
             data: Some(data),
             ..otlp::Metric::default()
+        }
+    }
+
+    /// Since when series `series` counts in all.
+    fn created_ns(&self, _series: usize) -> u64 {
+        let created_ns = self.metric.created_ms().saturating_mul(NS_PER_MS);
+        // It is told to the millisecond, and a start after its end would be refused.
+        created_ns.min(self.window.time_ns)
+    }
+
+    /// What the total of series `series` counts from.
+    fn start_ns(&self, series: usize) -> u64 {
+        let created_ns = self.created_ns(series);
+        match self.window.temporality {
+            Temporality::Delta => created_ns.max(self.window.since_ns),
+            Temporality::Cumulative => created_ns,
         }
     }
 
@@ -182,11 +186,11 @@ impl Encoding<'_> {
     }
 
     /// The points of counters and gauges.
-    fn points(&self, start_ns: u64) -> Vec<NumberDataPoint> {
+    fn points(&self, start_ns: impl Fn(usize) -> u64) -> Vec<NumberDataPoint> {
         let series = self.metric.series();
         let points = series.filter_map(|(index, value)| match value {
-            Value::Counter(value) => Some(self.point(index, start_ns, value.into())),
-            Value::Gauge(value) => Some(self.point(index, start_ns, value.into())),
+            Value::Counter(value) => Some(self.point(index, start_ns(index), value.into())),
+            Value::Gauge(value) => Some(self.point(index, start_ns(index), value.into())),
             Value::MinMaxSumCount { .. } | Value::Histogram(_) => None,
         });
         points.collect()
@@ -194,16 +198,16 @@ impl Encoding<'_> {
 
     fn sum(&self) -> Data {
         Data::Sum(otlp::Sum {
-            data_points: self.points(self.start_ns),
+            data_points: self.points(|index| self.start_ns(index)),
             aggregation_temporality: self.temporality.into(),
             is_monotonic: true,
         })
     }
 
     /// What goes up and down is a level, which no difference tells.
-    fn level(&self, created_ns: u64) -> Data {
+    fn level(&self) -> Data {
         Data::Sum(otlp::Sum {
-            data_points: self.points(created_ns.min(self.window.time_ns)),
+            data_points: self.points(|index| self.created_ns(index)),
             aggregation_temporality: AggregationTemporality::Cumulative.into(),
             is_monotonic: false,
         })
@@ -211,7 +215,7 @@ impl Encoding<'_> {
 
     fn gauge(&self) -> Data {
         Data::Gauge(otlp::Gauge {
-            data_points: self.points(0),
+            data_points: self.points(|_| 0),
         })
     }
 
@@ -230,7 +234,7 @@ impl Encoding<'_> {
             };
             points.push(HistogramDataPoint {
                 attributes: self.attributes(index),
-                start_time_unix_nano: self.start_ns,
+                start_time_unix_nano: self.start_ns(index),
                 time_unix_nano: self.window.time_ns,
                 count,
                 sum: Some(self.scaled(sum)),
@@ -305,7 +309,7 @@ impl Encoding<'_> {
         }
         HistogramDataPoint {
             attributes: self.attributes(index),
-            start_time_unix_nano: self.start_ns,
+            start_time_unix_nano: self.start_ns(index),
             time_unix_nano: self.window.time_ns,
             count: counts.iter().sum(),
             sum: Some(self.scaled(distribution.sum())),
@@ -341,7 +345,7 @@ impl Encoding<'_> {
         let zero_threshold = buckets.bound(0).expect("the first bucket has a bound");
         ExponentialHistogramDataPoint {
             attributes: self.attributes(index),
-            start_time_unix_nano: self.start_ns,
+            start_time_unix_nano: self.start_ns(index),
             time_unix_nano: self.window.time_ns,
             count: counts.iter().sum(),
             sum: Some(distribution.sum() as f64),
@@ -358,8 +362,8 @@ impl Encoding<'_> {
     fn exemplars(&self, index: usize, scaled: impl Fn(u64) -> f64) -> Vec<otlp::Exemplar> {
         let exemplar = self.metric.exemplar(index);
         let exemplar = exemplar.map(|kept| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
-        let exemplar =
-            exemplar.filter(|(_, time_ns)| (self.start_ns..=self.window.time_ns).contains(time_ns));
+        let exemplar = exemplar
+            .filter(|(_, time_ns)| (self.start_ns(index)..=self.window.time_ns).contains(time_ns));
         let exemplar = exemplar.map(|(kept, time_unix_nano)| otlp::Exemplar {
             filtered_attributes: vec![text(fields::REQUEST_ID, kept.request_id.to_string())],
             time_unix_nano,
