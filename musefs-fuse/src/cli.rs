@@ -5,6 +5,7 @@ mod given;
 mod http;
 mod log;
 mod metrics;
+mod otlp;
 mod stats;
 mod store;
 mod trace;
@@ -24,6 +25,7 @@ pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
 };
+pub use self::otlp::{CompressionArg, HistogramArg, OtlpArgs, SpansArg, TemporalityArg};
 pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 pub use self::trace::{ProfileArgs, TraceArgs};
@@ -407,6 +409,10 @@ pub struct MountArgs {
     /// The log.
     #[command(flatten)]
     pub log: LogArgs,
+
+    /// Sending elsewhere.
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -16,6 +16,8 @@ pub mod log;
 pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
+#[cfg_attr(not(feature = "stats"), path = "otlp/off.rs")]
+pub mod otlp;
 pub mod passthrough;
 pub mod refreshing;
 pub mod roots;

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,6 +28,7 @@ use crate::tuning::Tuning;
 mod handover;
 mod nodes;
 mod operations;
+mod outlet;
 mod texts;
 mod told;
 
@@ -348,14 +348,7 @@ impl MetricsFiles {
     /// is no such text, or the lane is ending.
     pub fn give(self: &Arc<Self>, name: &str, transport: Transport) -> Option<Arc<[u8]>> {
         let node = self.child(NodeId::ROOT, OsStr::new(name))?;
-        let files = Arc::clone(self);
-        let (done, rendered) = mpsc::sync_channel(1);
-        let job = move || {
-            // Nobody waits any more when the mount is ending.
-            done.send(files.text(node, &files.fresh())).ok();
-        };
-        self.dispatch.lane().submit(Box::new(job)).ok()?;
-        let text = rendered.recv().ok()??;
+        let text = self.text(node, &*self.moment()?)?;
         let scrapes = &self.dispatch.metrics().counters.scrapes;
         scrapes.increment(transport);
         Some(text)

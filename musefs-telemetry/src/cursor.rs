@@ -91,6 +91,19 @@ impl Cursor {
     /// What there is to take. Memory of the last batch serves again.
     pub fn batch(&mut self) -> Batch<'_> {
         self.engine.snapshot_into(&mut self.batch);
+        self.prepare()
+    }
+
+    /// What there is to take as of `snapshot`, which is a whole one of the same engine and not older than the last: for a reader
+    /// that shows the moment of another.
+    #[cfg(feature = "otlp")]
+    pub fn batch_of(&mut self, snapshot: &Snapshot) -> Batch<'_> {
+        self.batch = snapshot.clone();
+        self.batch.told.clear();
+        self.prepare()
+    }
+
+    fn prepare(&mut self) -> Batch<'_> {
         self.current.clone_from(&self.batch.values);
         // The table only ever grows and places never change, so what is new was 0 at the last commit.
         self.committed.resize(self.current.len(), 0);

@@ -276,10 +276,10 @@ impl Providers {
 }
 
 /// A thread that exports.
-struct Exporting(bool);
+pub(crate) struct Exporting(bool);
 
 impl Exporting {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self(EXPORTING.replace(true))
     }
 }

@@ -37,6 +37,9 @@ mod normal_user;
 mod odd_files;
 mod ogg_files;
 mod operations;
+mod otlp;
+#[path = "../otlp_receiver.rs"]
+mod otlp_receiver;
 mod passthrough;
 mod read_only;
 mod recipes;

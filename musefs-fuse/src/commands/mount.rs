@@ -36,6 +36,7 @@ use crate::log;
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
+use crate::otlp;
 use crate::roots::Roots;
 use crate::tuning::Tuning;
 
@@ -66,6 +67,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         metrics,
         edge,
         gauges,
+        otlp,
     } = Declared::new()?;
     let mut refresher = Refresher::open(&args.db, tree_config, &metrics)?;
     let roots = refresher.roots()?;
@@ -137,7 +139,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         about: About::of(&args.db, &mountpoint),
     };
     let control = device.and_then(|device| open_control(device, served));
-    let outlets = outlets.start(args, &metrics_files)?;
+    let outlets = outlets.start(args, &metrics_files, otlp)?;
     watch_session(session, events)?;
     say(
         io::stdout(),
@@ -186,6 +188,7 @@ struct Declared {
     metrics: CoreMetrics,
     edge: EdgeMetrics,
     gauges: Gauges,
+    otlp: otlp::Counts,
 }
 
 impl Declared {
@@ -195,6 +198,7 @@ impl Declared {
             metrics: CoreMetrics::declare(&engine).context("a metric of the core")?,
             edge: EdgeMetrics::declare(&engine).context("a metric of the edge")?,
             gauges: Gauges::declare(&engine).context("a gauge of the mount")?,
+            otlp: otlp::Counts::declare(&engine).context("a count of what is sent")?,
             engine,
         })
     }

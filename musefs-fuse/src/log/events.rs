@@ -121,6 +121,16 @@ pub const EVENTS: &[Told] = &[
         "At the end a disk or network did not answer.",
     ),
     (
+        "otlp.send.failed",
+        Level::Warn,
+        "The collector is away, or does not take what it gets; nothing else waits for it.",
+    ),
+    (
+        "otlp.send.recovered",
+        Level::Info,
+        "The collector takes what it gets again.",
+    ),
+    (
         "pool.thread.not_replaced",
         Level::Warn,
         "The system has no further thread; requests wait longer.",

@@ -469,6 +469,14 @@ pub(super) const GROUPS: &[Group] = &[
                 "At 64 for long: somebody opens connections and asks nothing, and others have to wait.",
             ),
             (
+                "musefs_otlp_exports_total",
+                "`retried` growing and `sent` not: the collector is away, or the URL is wrong. `refused` growing: it does not take what it gets; its own log says why. All zero: nothing is sent without `--otlp-endpoint`.",
+            ),
+            (
+                "musefs_otlp_dropped_total",
+                "`spans` growing: more operations than can be sent; `--otlp-spans slow` picks the ones that matter. `metrics` growing: see `refused` above.",
+            ),
+            (
                 "musefs_log_lines_dropped_total",
                 "Growing: whoever reads the log is too slow. Log less: `MUSEFS_LOG=warn`.",
             ),

@@ -15,12 +15,14 @@ use crate::files;
 use crate::http::{Endpoint, Listen, Server, Token};
 use crate::metrics::Transport;
 use crate::metrics_files::MetricsFiles;
+use crate::otlp;
 use crate::textfile::{self, Keeper, Textfile};
 
 /// What was asked for and can be had, before anything runs.
 pub(super) struct Wanted {
     textfile: Option<Textfile>,
     endpoint: Option<Endpoint>,
+    otlp: Option<otlp::Wanted>,
 }
 
 impl Wanted {
@@ -32,6 +34,7 @@ impl Wanted {
         Ok(Self {
             textfile: options::textfile(args, mountpoint)?,
             endpoint: endpoint(&args.http, mountpoint)?,
+            otlp: otlp::Wanted::of(&args.otlp).map_err(Failure::usage)?,
         })
     }
 
@@ -43,6 +46,7 @@ impl Wanted {
         self,
         args: &MountArgs,
         metrics: &Arc<MetricsFiles>,
+        otlp: otlp::Counts,
     ) -> io::Result<Outlets> {
         let interval = args.metrics_textfile_interval;
         let given = Arc::clone(metrics);
@@ -58,10 +62,15 @@ impl Wanted {
                 endpoint.start(metrics)
             })
             .transpose()?;
+        let sent = self.otlp;
+        let otlp = sent
+            .map(|sent| sent.start(&args.otlp, metrics, otlp))
+            .transpose()?;
         Ok(Outlets {
             keeper,
             server,
             clients: clients(args, metrics.dispatch())?,
+            otlp,
         })
     }
 }
@@ -83,6 +92,7 @@ pub(super) struct Outlets {
     keeper: Option<Keeper>,
     server: Option<Server>,
     clients: Option<Arc<Clients>>,
+    otlp: Option<otlp::Outlet>,
 }
 
 impl Outlets {
@@ -90,10 +100,12 @@ impl Outlets {
     pub(super) fn stop(&self, deadline: Instant) -> bool {
         let (keeper, server) = (self.keeper.as_ref(), self.server.as_ref());
         let clients = self.clients.as_ref();
+        let otlp = self.otlp.as_ref();
         let stopped = [
             keeper.is_none_or(|keeper| keeper.stop(deadline)),
             server.is_none_or(|server| server.stop(deadline)),
             clients.is_none_or(|clients| clients.stop(deadline)),
+            otlp.is_none_or(|otlp| otlp.stop(deadline)),
         ];
         !stopped.contains(&false)
     }
