@@ -2,6 +2,7 @@
 
 mod given;
 mod metrics;
+mod push;
 mod store;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
 };
+pub use self::push::PushArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
@@ -381,6 +383,9 @@ pub struct MountArgs {
         help_heading = "Metrics"
     )]
     pub metrics_textfile_group: Option<String>,
+    /// Facts for a server.
+    #[command(flatten)]
+    pub push: PushArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

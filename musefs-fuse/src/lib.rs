@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
 pub mod passthrough;
+pub mod pushed;
 pub mod refreshing;
 pub mod roots;
 pub mod textfile;

@@ -16,7 +16,9 @@ pub mod connection;
 pub mod mount;
 mod operations;
 pub mod process;
+pub mod push;
 
+use self::push::PushCounters;
 pub(crate) use operations::is_told;
 pub use operations::{
     ErrorNumber, Operation, OperationPhase, OperationScope, PhaseOf, TimedOperation,
@@ -116,6 +118,8 @@ pub struct EdgeMetrics {
     pub(crate) reads_inflight: UpDownCounter,
     /// Reads answered with an error.
     pub(crate) read_errors: Counter,
+    /// What became of facts that were sent.
+    pub(crate) push: PushCounters,
 }
 
 impl EdgeMetrics {
@@ -130,6 +134,7 @@ impl EdgeMetrics {
             counters: EdgeCounters::declare(engine)?,
             reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
+            push: PushCounters::declare(engine)?,
         })
     }
 

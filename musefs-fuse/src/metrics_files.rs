@@ -25,6 +25,7 @@ use crate::metrics::{Operation, Transport, Way, nanoseconds};
 use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
+mod moments;
 mod nodes;
 mod operations;
 mod texts;

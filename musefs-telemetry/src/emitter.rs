@@ -4,8 +4,7 @@
 //! look at before. What a server may say is in [`Response`]; it cannot get what the operator disabled, nor make a
 //! client hurry, and a reply that makes no sense changes nothing.
 //!
-//! The rules are in a state machine without a clock, a network or a thread ([`cycle`](self)); around it are one thread and one
-//! HTTP client.
+//! The rules are in a state machine without a clock, a network or a thread, `cycle`; around it are one thread and one HTTP client.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -33,6 +33,7 @@ mod odd_files;
 mod ogg_files;
 mod operations;
 mod passthrough;
+mod pushed;
 mod read_only;
 mod recipes;
 mod refresh;

@@ -150,7 +150,7 @@ impl Cycle {
         self.under_way = Some(last);
         if body.len() > PAYLOAD_BYTES_MAX {
             let message = format!("a payload of {} bytes is not sent", body.len());
-            return Err(self.settle(now_ns, Outcome::Oversized, None, INTERVAL, message));
+            return Err(self.settle(now_ns, Outcome::Oversized, None, INTERVAL, &message));
         }
         Ok(body)
     }
@@ -165,7 +165,7 @@ impl Cycle {
             } => (status, retry_after, body),
             Answer::Lost(why) => {
                 let wait = self.backed_off();
-                return self.settle(now_ns, Outcome::Failed, None, wait, why);
+                return self.settle(now_ns, Outcome::Failed, None, wait, &why);
             }
         };
         let reply = body
@@ -173,15 +173,16 @@ impl Cycle {
             .and_then(Response::parse)
             .unwrap_or_default();
         let told = reply.next_update();
+        let later = || retry_after.and_then(|text| delay(&text, wall_ms)).or(told);
         let (outcome, wait) = match status {
             200..=299 => (Outcome::Sent, told.unwrap_or(INTERVAL)),
             410 | 451 => (Outcome::Gone, INTERVAL),
             413 => (Outcome::Oversized, told.unwrap_or(INTERVAL)),
-            429 => {
-                let later = retry_after.and_then(|text| delay(&text, wall_ms));
-                (Outcome::Throttled, later.or(told).unwrap_or(INTERVAL))
+            429 => (Outcome::Throttled, later().unwrap_or(INTERVAL)),
+            _ => {
+                let wait = later().unwrap_or_else(|| self.backed_off());
+                (Outcome::Failed, wait)
             }
-            _ => (Outcome::Failed, told.unwrap_or_else(|| self.backed_off())),
         };
         self.facts.steer(&reply.enable_keys, &reply.disable_keys);
         let end = match outcome {
@@ -192,7 +193,7 @@ impl Cycle {
             Outcome::Sent => reply.error,
             _ => format!("HTTP status {status} {}", reply.error),
         };
-        self.settle(now_ns, outcome, end, wait, message)
+        self.settle(now_ns, outcome, end, wait, &message)
     }
 
     /// Ends what is under way: what it leaves of the facts, whether there is another one, and when.
@@ -202,7 +203,7 @@ impl Cycle {
         outcome: Outcome,
         end: Option<End>,
         wait: Duration,
-        message: String,
+        message: &str,
     ) -> Report {
         let last = self.under_way.take().expect("something is under way");
         match outcome {
@@ -218,7 +219,7 @@ impl Cycle {
         self.next_ns = now_ns.saturating_add(self.spread(wait));
         Report {
             outcome,
-            message: one_line(&message),
+            message: one_line(message),
         }
     }
 

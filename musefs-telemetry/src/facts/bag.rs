@@ -134,8 +134,10 @@ impl Contents {
         let fits = match (fact, change) {
             (None, _)
             | (Some(Fact::One(Scalar::Text(_))), Change::Set(Scalar::Text(_)))
-            | (Some(Fact::One(Scalar::Number(_))), Change::Set(Scalar::Number(_)))
-            | (Some(Fact::One(Scalar::Number(_))), Change::Add(_))
+            | (
+                Some(Fact::One(Scalar::Number(_))),
+                Change::Set(Scalar::Number(_)) | Change::Add(_),
+            )
             | (Some(Fact::List(_)), Change::Append(_))
             | (Some(Fact::CountingSet(_)), Change::Count(..))
             | (Some(Fact::Map(_)), Change::SetNested(..)) => Ok(()),
@@ -143,9 +145,12 @@ impl Contents {
         };
         fits?;
         let number = match (fact, change) {
-            (_, Change::Set(Scalar::Number(number)))
-            | (_, Change::SetNested(_, Scalar::Number(number)))
-            | (_, Change::Append(Scalar::Number(number))) => *number,
+            (
+                _,
+                Change::Set(Scalar::Number(number))
+                | Change::SetNested(_, Scalar::Number(number))
+                | Change::Append(Scalar::Number(number)),
+            ) => *number,
             (Some(Fact::One(Scalar::Number(before))), Change::Add(more)) => before + more,
             (_, Change::Add(more)) => *more,
             _ => 0.0,
@@ -155,45 +160,13 @@ impl Contents {
                 key: key.to_owned(),
             });
         }
-        let (items, bytes) = self.room_for(key, fact, change);
+        let (items, bytes) = room_for(key, fact, change);
         if self.items + items > limits.items_max || self.bytes + bytes > limits.bytes_max {
             return Err(FactError::Full {
                 key: key.to_owned(),
             });
         }
         Ok(())
-    }
-
-    /// How many items and bytes more there may be after `change`; fewer than before count as
-    /// none.
-    fn room_for(&self, key: &str, fact: Option<&Fact>, change: &Change) -> (usize, usize) {
-        let (mut items, mut bytes) = match fact {
-            None => (1, key.len()),
-            Some(_) => (0, 0),
-        };
-        let (inner, new) = match (fact, change) {
-            (Some(Fact::One(before)), Change::Set(value)) => {
-                (0, value.bytes().saturating_sub(before.bytes()))
-            }
-            (_, Change::Set(value)) => (0, value.bytes()),
-            (Some(Fact::One(_)), Change::Add(_)) => (0, 0),
-            (_, Change::Add(_)) => (0, NUMBER_BYTES),
-            (_, Change::Append(value)) => (1, value.bytes()),
-            (Some(Fact::CountingSet(set)), Change::Count(value, _)) if set.contains_key(value) => {
-                (0, 0)
-            }
-            (_, Change::Count(value, _)) => (1, value.len() + NUMBER_BYTES),
-            (Some(Fact::Map(map)), Change::SetNested(sub_key, value)) => {
-                map.get(sub_key).map_or_else(
-                    || (1, sub_key.len() + value.bytes()),
-                    |before| (0, value.bytes().saturating_sub(before.bytes())),
-                )
-            }
-            (_, Change::SetNested(sub_key, value)) => (1, sub_key.len() + value.bytes()),
-        };
-        items += inner;
-        bytes += new;
-        (items, bytes)
     }
 
     /// Makes a change that was checked.
@@ -223,6 +196,36 @@ impl Contents {
         self.bytes -= key.len() + fact.bytes();
         Some(fact)
     }
+}
+
+/// How many items and bytes more there may be after `change`; fewer than before count as
+/// none.
+fn room_for(key: &str, fact: Option<&Fact>, change: &Change) -> (usize, usize) {
+    let (mut items, mut bytes) = match fact {
+        None => (1, key.len()),
+        Some(_) => (0, 0),
+    };
+    let (inner, new) = match (fact, change) {
+        (Some(Fact::One(before)), Change::Set(value)) => {
+            (0, value.bytes().saturating_sub(before.bytes()))
+        }
+        (_, Change::Set(value)) => (0, value.bytes()),
+        (Some(Fact::One(_)), Change::Add(_)) => (0, 0),
+        (_, Change::Add(_)) => (0, NUMBER_BYTES),
+        (_, Change::Append(value)) => (1, value.bytes()),
+        (Some(Fact::CountingSet(set)), Change::Count(value, _)) if set.contains_key(value) => {
+            (0, 0)
+        }
+        (_, Change::Count(value, _)) => (1, value.len() + NUMBER_BYTES),
+        (Some(Fact::Map(map)), Change::SetNested(sub_key, value)) => map.get(sub_key).map_or_else(
+            || (1, sub_key.len() + value.bytes()),
+            |before| (0, value.bytes().saturating_sub(before.bytes())),
+        ),
+        (_, Change::SetNested(sub_key, value)) => (1, sub_key.len() + value.bytes()),
+    };
+    items += inner;
+    bytes += new;
+    (items, bytes)
 }
 
 const NUMBER_BYTES: usize = 8;

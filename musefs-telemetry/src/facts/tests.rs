@@ -239,7 +239,7 @@ fn the_hash_is_fnv_1a_without_padding() {
     assert_eq!(fast_hash(b""), "811c9dc5");
     assert_eq!(fast_hash(b"a"), "e40c292c");
     assert_eq!(fast_hash(b"foobar"), "bf9cf968");
-    let short = (0_u32..)
+    let short = (0_u32..1_000)
         .map(|number| fast_hash(&number.to_le_bytes()))
         .find(|hash| hash.len() < 8);
     assert!(short.is_some_and(|hash| !hash.starts_with('0')));

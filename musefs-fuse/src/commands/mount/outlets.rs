@@ -11,11 +11,13 @@ use crate::cli::MountArgs;
 use crate::commands::Failure;
 use crate::metrics::Transport;
 use crate::metrics_files::MetricsFiles;
+use crate::pushed::{self, Pushing};
 use crate::textfile::{self, Keeper, Textfile};
 
 /// What was asked for and can be had, before anything runs.
 pub(super) struct Wanted {
     textfile: Option<Textfile>,
+    pushed: Option<pushed::Wanted>,
 }
 
 impl Wanted {
@@ -26,6 +28,7 @@ impl Wanted {
     pub(super) fn of(args: &MountArgs, mountpoint: &Path) -> Result<Self, Failure> {
         Ok(Self {
             textfile: options::textfile(args, mountpoint)?,
+            pushed: pushed::Wanted::of(&args.push, &args.given, mountpoint)?,
         })
     }
 
@@ -45,19 +48,30 @@ impl Wanted {
             .textfile
             .map(|file| Keeper::start(file, interval, text))
             .transpose()?;
-        Ok(Outlets { keeper })
+        let pushing = self.pushed.and_then(|wanted| wanted.start(metrics));
+        Ok(Outlets { keeper, pushing })
     }
 }
 
 /// What runs.
 pub(super) struct Outlets {
     keeper: Option<Keeper>,
+    pushing: Option<Pushing>,
 }
 
 impl Outlets {
     /// Ends all of them; whether they ended before `deadline`.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
+        // What takes long begins first. A server that does not answer is no thread of the mount's that is stuck.
+        let pushing = self.pushing.as_ref();
+        if let Some(pushing) = pushing {
+            pushing.ask_to_stop();
+        }
         let keeper = self.keeper.as_ref();
-        keeper.is_none_or(|keeper| keeper.stop(deadline))
+        let stopped = keeper.is_none_or(|keeper| keeper.stop(deadline));
+        if let Some(pushing) = pushing {
+            pushing.stop(deadline);
+        }
+        stopped
     }
 }
