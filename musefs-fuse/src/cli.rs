@@ -3,6 +3,7 @@
 mod given;
 mod metrics;
 mod push;
+mod stats;
 mod store;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use self::metrics::{
     TextfileArgs,
 };
 pub use self::push::PushArgs;
+pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 
 /// Done.
@@ -91,6 +93,8 @@ pub enum Command {
     Revalidate(RevalidateArgs),
     /// Print the metrics of a mount, check a text of metrics, copy it for a collector
     Metrics(MetricsArgs),
+    /// Show what a mount does, in the terminal
+    Stats(StatsArgs),
 }
 
 /// `musefs formats`.

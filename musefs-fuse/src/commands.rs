@@ -9,6 +9,7 @@ mod owners;
 mod revalidate;
 mod scan;
 mod slow;
+mod stats;
 mod status;
 mod sync;
 mod tag;
@@ -71,6 +72,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Tag(args) => tag::run(&args),
         Command::Revalidate(args) => revalidate::run(&args),
         Command::Metrics(args) => metrics::run(&args),
+        Command::Stats(args) => stats::run(&args),
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use musefs_telemetry::Snapshot;
 use musefs_telemetry::emitter::{
     self, DO_NOT_TRACK, Emitter, Home, Outcome, Report, Settings, StartError,
 };
 use musefs_telemetry::facts::{FactError, Facts};
-use musefs_telemetry::{Snapshot, snapshot};
 
 use crate::cli::{Given, Origin, PushArgs};
 use crate::files;
@@ -248,8 +248,8 @@ impl Noting {
         }
         facts.set("tracks", formats.values().sum::<u64>())?;
         let directories = values.find("musefs_library_directories");
-        let directories = directories.and_then(|metric| number(metric.value(0)?));
-        if let Some(directories) = directories {
+        let directories = directories.map(|metric| metric.family());
+        if let Some(directories) = directories.and_then(|family| values.value(family, 0)) {
             facts.set("directories", directories)?;
         }
         self.count(facts, "requests", sums(values, "musefs_ops_total", "op"))?;
@@ -278,22 +278,14 @@ fn sums(values: &Snapshot, family: &str, label: &str) -> BTreeMap<&'static str, 
     let Some(metric) = values.find(family) else {
         return sums;
     };
-    for (index, value) in metric.series() {
-        let mut labels = metric.family().series_labels(index);
-        let named = labels.find(|(name, _)| *name == label);
-        if let (Some((_, name)), Some(number)) = (named, number(value)) {
+    let family = metric.family();
+    for index in 0..family.series_count() {
+        let named = family.series_labels(index).find(|(name, _)| *name == label);
+        if let (Some((_, name)), Some(number)) = (named, values.value(family, index)) {
             *sums.entry(name).or_insert(0_u64) += number;
         }
     }
     sums
-}
-
-fn number(value: snapshot::Value<'_>) -> Option<u64> {
-    match value {
-        snapshot::Value::Counter(number) => Some(number),
-        snapshot::Value::Gauge(number) => u64::try_from(number).ok(),
-        snapshot::Value::MinMaxSumCount { .. } | snapshot::Value::Histogram(_) => None,
-    }
 }
 
 /// The kernel's version without what whoever built it put behind, which may be a name.

@@ -42,6 +42,7 @@ mod scan_errors;
 mod scan_reads;
 mod served;
 mod sound;
+mod stats;
 mod status;
 mod store_errors;
 mod stuck_backing;

@@ -11,8 +11,8 @@ mod check;
 mod exposition;
 mod filter;
 mod list;
-mod print;
-mod source;
+pub mod print;
+pub mod source;
 mod textfile;
 
 /// Does what was asked; the exit code.

@@ -72,6 +72,11 @@ impl Mounted {
         })
     }
 
+    /// Where it is mounted.
+    pub fn point(&self) -> &Path {
+        &self.point
+    }
+
     /// What people call the text `name` of this mount.
     pub fn called(&self, name: &str) -> String {
         let directory = self.directory.as_ref().unwrap_or(&self.point);
