@@ -132,6 +132,7 @@ cargo test --locked
 
 heading "Features of the telemetry engine"
 cargo test --locked --package musefs-telemetry --features http,logs,tracing --test bridges --test http --example telemetry_subscriber
+cargo test --locked --package musefs-telemetry --features push --lib -- facts emitter
 cargo test --locked --package musefs-telemetry --no-default-features --lib
 
 heading "The benchmark of a mount, in small"

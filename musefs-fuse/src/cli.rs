@@ -6,6 +6,7 @@ mod http;
 mod log;
 mod metrics;
 mod otlp;
+mod push;
 mod stats;
 mod store;
 mod trace;
@@ -26,6 +27,7 @@ pub use self::metrics::{
     TextfileArgs,
 };
 pub use self::otlp::{CompressionArg, HistogramArg, OtlpArgs, SpansArg, TemporalityArg};
+pub use self::push::PushArgs;
 pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 pub use self::trace::{ProfileArgs, TraceArgs};
@@ -413,6 +415,9 @@ pub struct MountArgs {
     /// Sending elsewhere.
     #[command(flatten)]
     pub otlp: OtlpArgs,
+    /// Facts for a server.
+    #[command(flatten)]
+    pub push: PushArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -19,6 +19,7 @@ pub mod mountpoint;
 #[cfg_attr(not(feature = "stats"), path = "otlp/off.rs")]
 pub mod otlp;
 pub mod passthrough;
+pub mod pushed;
 pub mod refreshing;
 pub mod roots;
 pub mod textfile;

@@ -19,7 +19,9 @@ pub mod http;
 pub mod mount;
 mod operations;
 pub mod process;
+pub mod push;
 
+use self::push::PushCounters;
 use http::HttpMetrics;
 pub(crate) use operations::is_told;
 pub use operations::{
@@ -137,6 +139,8 @@ pub struct EdgeMetrics {
     /// Reads answered with an error.
     pub(crate) read_errors: Counter,
     pub(crate) http: HttpMetrics,
+    /// What became of facts that were sent.
+    pub(crate) push: PushCounters,
 }
 
 impl EdgeMetrics {
@@ -153,6 +157,7 @@ impl EdgeMetrics {
             reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
             http: HttpMetrics::declare(engine)?,
+            push: PushCounters::declare(engine)?,
         })
     }
 

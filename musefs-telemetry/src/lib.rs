@@ -49,11 +49,15 @@
 //! | lines and spans of `tracing` | features `logs` (`events::LogHandler`) and `tracing`; example `telemetry_subscriber` |
 //! | a summary of each operation | example `telemetry_accumulator` |
 //! | a stopwatch | [`Scope`] for operations, [`metrics::SampledTimer`] for paths that are shorter than reading a clock |
+//! | facts under names: `init`, `set`, `set_nested`, `append`, `append_unique`, `add`, `increment`, `reset`, `fast_hash` | methods of `facts::Facts`, so that two instances never mix; `facts::fast_hash` |
+//! | `start_emitting`, `stop_emitting`, a payload and its response | `emitter::start_emitting`, `stop_emitting` of `emitter::Emitter`; a failed sending keeps what it would have told |
 //! | one more in flight, until dropped | `in_flight` of [`UpDownCounter`] |
 //!
 //! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
 //! `otlp` sends metrics and operations to a collector of `OpenTelemetry`. `logs` has operations as lines of `tracing`, `tracing`
 //! as nested spans.
+//! `push` has facts and the client that sends them.
+//! `logs` has operations as lines of `tracing`, `tracing` as nested spans.
 //!
 //! ```
 //! use musefs_telemetry::{Engine, Family, Label, encode::prometheus};
@@ -88,12 +92,16 @@ pub mod cursor;
 pub mod describe;
 #[cfg(feature = "stats")]
 pub mod dynamic;
+#[cfg(feature = "push")]
+pub mod emitter;
 pub mod encode;
 mod event;
 #[cfg(feature = "stats")]
 pub mod events;
 #[cfg(feature = "otlp")]
 pub mod export;
+#[cfg(feature = "push")]
+pub mod facts;
 #[cfg(feature = "stats")]
 pub mod histograms;
 #[cfg(feature = "http")]

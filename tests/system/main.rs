@@ -41,6 +41,7 @@ mod otlp;
 #[path = "../otlp_receiver.rs"]
 mod otlp_receiver;
 mod passthrough;
+mod pushed;
 mod read_only;
 mod recipes;
 mod refresh;

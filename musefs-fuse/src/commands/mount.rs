@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use fuser::{Config, MountOption, Session, SessionACL};
 use musefs_core::metrics::CoreMetrics;
-use musefs_core::refresh::{Refresher, Watch, open_connections};
+use musefs_core::refresh::{Refresher, TreeConfig, Watch, open_connections};
 use musefs_core::serve::Musefs;
 use musefs_telemetry::{Engine, Family};
 use musefs_telemetry::{event_info, event_warn, logging};
@@ -20,6 +20,7 @@ mod config;
 mod options;
 mod outlets;
 mod permitted;
+mod preview;
 mod report;
 
 use self::outlets::{Outlets, Wanted};
@@ -57,8 +58,8 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     let appearance = options::appearance(args)?;
     files::raise_descriptor_limit();
     files::refuse_inside_musefs(&args.db, "the store")?;
-    if args.dry_run {
-        return report::dry_run(args, tree_config);
+    if args.dry_run || args.push.telemetry_print {
+        return print(args, tree_config);
     }
     let mountpoint = mountpoint::check(&args.mountpoint, args.remount)?;
     let outlets = Wanted::of(args, &mountpoint)?;
@@ -156,6 +157,15 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         std::process::exit(served?.into());
     }
     served
+}
+
+/// What a mount would show or tell, without one; the exit code.
+fn print(args: &MountArgs, tree_config: TreeConfig) -> Result<u8, Failure> {
+    if args.dry_run {
+        report::dry_run(args, tree_config)
+    } else {
+        preview::run(args, tree_config)
+    }
 }
 
 /// Ends the threads of a mount; whether all ended in time. Where they did not, the log tells.

@@ -141,6 +141,57 @@ pub const EVENTS: &[Told] = &[
         "Without `/proc`, musefs mounts are not told from other directories.",
     ),
     (
+        "push.consent.refused",
+        Level::Warn,
+        "`DO_NOT_TRACK` is set, so no facts are sent.",
+    ),
+    (
+        "push.end.unanswered",
+        Level::Warn,
+        "The server of facts did not answer at the end; the last ones are lost.",
+    ),
+    (
+        "push.fact.refused",
+        Level::Debug,
+        "There was no room for a fact.",
+    ),
+    (
+        "push.facts.dropped",
+        Level::Warn,
+        "Facts were too long to be sent.",
+    ),
+    ("push.facts.sent", Level::Debug, "Facts were sent."),
+    (
+        "push.send.failed",
+        Level::Warn,
+        "The server of facts is away; nothing is lost, they are sent later.",
+    ),
+    (
+        "push.send.postponed",
+        Level::Info,
+        "The server of facts asked to wait.",
+    ),
+    (
+        "push.server.ended",
+        Level::Warn,
+        "The server wants no facts any more: take the flag away.",
+    ),
+    (
+        "push.server.gone",
+        Level::Info,
+        "The server wanted no facts at an earlier time; none are sent.",
+    ),
+    (
+        "push.server.said",
+        Level::Info,
+        "What the server of facts has to say.",
+    ),
+    (
+        "push.start.failed",
+        Level::Warn,
+        "No facts are sent, and why.",
+    ),
+    (
         "refresh.poll.failed",
         Level::Error,
         "Edits are not shown until the store reads again.",

@@ -4,6 +4,8 @@ use std::sync::{Arc, mpsc};
 
 use musefs_telemetry::Engine;
 
+use crate::metrics::push::PushCounters;
+
 use super::{MetricsFiles, Snapshot, Target};
 
 impl Snapshot {
@@ -34,6 +36,11 @@ impl MetricsFiles {
         };
         self.dispatch.lane().submit(Box::new(job)).ok()?;
         rendered.recv().ok()
+    }
+
+    /// What counts how sending facts ended.
+    pub(crate) fn push_counters(&self) -> PushCounters {
+        self.dispatch.metrics().push.clone()
     }
 
     /// From how long on operations are slow, in nanoseconds.

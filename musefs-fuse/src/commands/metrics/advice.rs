@@ -453,6 +453,14 @@ pub(super) const GROUPS: &[Group] = &[
                 "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
             ),
             (
+                "musefs_pushes_total",
+                "`failed` growing: the server of `--telemetry-endpoint` cannot be reached; the log says why. Nothing is lost. `gone`: it is over, take the flag away.",
+            ),
+            (
+                "musefs_push_facts_refused_total",
+                "Growing: a fault of musefs, please report it.",
+            ),
+            (
                 "musefs_renders_total",
                 "Nothing to do: at most one per second, however many read.",
             ),

@@ -16,6 +16,7 @@ use crate::http::{Endpoint, Listen, Server, Token};
 use crate::metrics::Transport;
 use crate::metrics_files::MetricsFiles;
 use crate::otlp;
+use crate::pushed::{self, Pushing};
 use crate::textfile::{self, Keeper, Textfile};
 
 /// What was asked for and can be had, before anything runs.
@@ -23,6 +24,7 @@ pub(super) struct Wanted {
     textfile: Option<Textfile>,
     endpoint: Option<Endpoint>,
     otlp: Option<otlp::Wanted>,
+    pushed: Option<pushed::Wanted>,
 }
 
 impl Wanted {
@@ -35,6 +37,7 @@ impl Wanted {
             textfile: options::textfile(args, mountpoint)?,
             endpoint: endpoint(&args.http, mountpoint)?,
             otlp: otlp::Wanted::of(&args.otlp).map_err(Failure::usage)?,
+            pushed: pushed::Wanted::of(&args.push, &args.given, mountpoint)?,
         })
     }
 
@@ -66,11 +69,13 @@ impl Wanted {
         let otlp = sent
             .map(|sent| sent.start(&args.otlp, metrics, otlp))
             .transpose()?;
+        let pushing = self.pushed.and_then(|wanted| wanted.start(metrics));
         Ok(Outlets {
             keeper,
             server,
             clients: clients(args, metrics.dispatch())?,
             otlp,
+            pushing,
         })
     }
 }
@@ -93,11 +98,17 @@ pub(super) struct Outlets {
     server: Option<Server>,
     clients: Option<Arc<Clients>>,
     otlp: Option<otlp::Outlet>,
+    pushing: Option<Pushing>,
 }
 
 impl Outlets {
     /// Ends all of them; whether they ended before `deadline`.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
+        // What takes long begins first. A server that does not answer is no thread of the mount's that is stuck.
+        let pushing = self.pushing.as_ref();
+        if let Some(pushing) = pushing {
+            pushing.ask_to_stop();
+        }
         let (keeper, server) = (self.keeper.as_ref(), self.server.as_ref());
         let clients = self.clients.as_ref();
         let otlp = self.otlp.as_ref();
@@ -107,6 +118,9 @@ impl Outlets {
             clients.is_none_or(|clients| clients.stop(deadline)),
             otlp.is_none_or(|otlp| otlp.stop(deadline)),
         ];
+        if let Some(pushing) = pushing {
+            pushing.stop(deadline);
+        }
         !stopped.contains(&false)
     }
 }
