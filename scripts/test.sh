@@ -85,7 +85,7 @@ core_knows_no_kernel() {
 heading "What the checks need"
 need_cargo
 mapfile -t packages < <(missing_packages cc=build-essential make=build-essential fusermount3=fuse3 ffmpeg=ffmpeg flac=flac \
-    metaflac=flac busybox=busybox-static rsync=rsync shellcheck=shellcheck python3=python3 curl=curl)
+    metaflac=flac busybox=busybox-static rsync=rsync shellcheck=shellcheck python3=python3 curl=curl chromium=chromium)
 if ! python3 -c 'import ensurepip' 2>/dev/null; then
     packages+=(python3-venv)
 fi
@@ -132,6 +132,7 @@ cargo test --locked
 
 heading "Features of the telemetry engine"
 cargo test --locked --package musefs-telemetry --features http,logs,tracing --test bridges --test http --example telemetry_subscriber
+cargo test --locked --package musefs-telemetry --features push --lib -- facts emitter
 cargo test --locked --package musefs-telemetry --no-default-features --lib
 
 heading "The benchmark of a mount, in small"

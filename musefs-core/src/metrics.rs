@@ -57,6 +57,10 @@ pub struct Snapshot {
 pub struct Metrics {
     /// Backing files opened to serve them.
     pub(crate) backing_opens: Counter,
+    /// Opens that needed no such open, since the file had just been closed, or opened ahead.
+    pub(crate) backing_reopens: Counter,
+    /// Backing files that nobody reads and that stay open for a moment, in case somebody opens them again.
+    pub(crate) backing_files_kept: UpDownCounter,
     /// Metadata calls on backing files.
     pub(crate) backing_stats: Counter,
     /// Positioned reads of backing files.
@@ -104,6 +108,9 @@ pub struct Metrics {
     pub(crate) starved: Counter,
     /// Times that it had to be found out where the bytes of a served file are, also in vain, by cause.
     pub(crate) resolves: Counters<ResolveCause>,
+    /// Opens that waited for another request which was just finding that out for the same file, and used what it found. They
+    /// are none of the resolves.
+    pub(crate) resolves_coalesced: Counter,
     /// Time that finding out where the bytes of served files are took, by cause.
     #[metric(unit = "seconds")]
     pub(crate) resolve: Counters<ResolveCause>,

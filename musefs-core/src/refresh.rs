@@ -27,6 +27,7 @@ use crate::store::{Fields, Mark, Store, StoreError, TrackRow, log_path, memory_u
 use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
 use crate::tree::{Changes, DirectoryInodes, Entry, Inode, NodeKind, Tree, changes};
 use draft::{Drafts, Waiting, finish};
+use musefs_telemetry::{event_debug, event_error, event_info, logging};
 
 pub use holdings::{Holdings, TrackChanges};
 pub use watch::Watch;
@@ -253,7 +254,12 @@ impl Refresher {
         let highest = numbers.chain([mark.sequence]).max().unwrap_or_default();
         if previous.is_some_and(|previous| self.contradicts(previous, &waiting)) {
             // An older copy was put in place and edited: its numbers stand for something else by now.
-            tracing::info!(path = %self.path.display(), "the store was restored; everything is built anew");
+            event_info!(
+                logging::engine(),
+                "store.file.restored",
+                message = "the store was restored; everything is built anew",
+                path = %self.path.display(),
+            );
             report.restored = true;
             let shift = self.highest.max(highest).cast_unsigned() + 1;
             self.inode_base += shift;
@@ -324,7 +330,11 @@ impl Refresher {
     /// What the store tells of the last scan. Trouble with that is none with the tracks.
     fn show_last_scan(&self) {
         let run = self.store.last_finished_scan().unwrap_or_else(|error| {
-            tracing::debug!("the last scan is not known: {error}");
+            event_debug!(
+                logging::engine(),
+                "store.scan.unknown",
+                message = %format_args!("the last scan is not known: {error}"),
+            );
             None
         });
         self.metrics.last_scan.show(run.as_ref());
@@ -405,7 +415,11 @@ impl Refresher {
     /// Gives back what the store holds of the rows that a large pass read. Trouble with that is none with the tracks.
     fn release_memory(&self) {
         if let Err(error) = self.store.release_memory() {
-            tracing::debug!("the store keeps its memory: {error}");
+            event_debug!(
+                logging::engine(),
+                "store.memory.kept",
+                message = %format_args!("the store keeps its memory: {error}"),
+            );
         }
     }
 
@@ -452,7 +466,13 @@ impl Refresher {
                 musefs.publish_roots(advanced.published.roots);
                 return Ok(None);
             }
-            tracing::debug!(report = ?advanced.report, names = advanced.changes.names.len(), "refreshed");
+            event_debug!(
+                logging::engine(),
+                "refresh.tree.advanced",
+                message = "the tree has what changed in the store",
+                names = advanced.changes.names.len(),
+                report = ?advanced.report,
+            );
             let renewed = Renewed::Some(advanced.renewed);
             musefs.publish(advanced.published, None, &renewed);
             self.note_visible(committed_ns);
@@ -469,10 +489,12 @@ impl Refresher {
         self.note(&report);
         let different = changes(&previous, &published.tree);
         musefs.set_needs_rebuild(false);
-        tracing::debug!(
-            ?report,
+        event_debug!(
+            logging::engine(),
+            "refresh.tree.built",
+            message = "the tree was built anew",
             names = different.names.len(),
-            "a tree from nothing"
+            report = ?report,
         );
         let renewed = if report.restored || self.taken_over.is_some() {
             Renewed::All
@@ -515,7 +537,12 @@ impl Refresher {
             musefs.store_connections(),
             &self.metrics,
         )?);
-        tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");
+        event_info!(
+            logging::engine(),
+            "store.file.replaced",
+            message = "the store was replaced; everything is built anew",
+            path = %self.path.display(),
+        );
         self.inode_base += self.highest.cast_unsigned() + 1;
         self.highest = 0;
         self.identity = Identity {
@@ -540,20 +567,27 @@ impl Refresher {
         let _over = Over(stop);
         let mut complained = false;
         while stop.goes_on_after(interval) {
+            let _entered = stop.cause().enter();
             let polled = catch_unwind(AssertUnwindSafe(|| self.poll(musefs)));
             let Ok(polled) = polled else {
                 musefs.set_needs_rebuild(true);
                 let polls = &self.metrics.refresh.polls;
                 polls.increment(PollOutcome::Failed);
-                tracing::error!(
-                    "a refresh panicked; the tree stays as it is, and the next poll tries again"
+                event_error!(
+                    logging::engine(),
+                    "refresh.poll.panicked",
+                    message = "a refresh panicked; the tree stays as it is, and the next poll tries again",
                 );
                 continue;
             };
             match polled {
                 Ok(changes) => {
                     if std::mem::take(&mut complained) {
-                        tracing::info!("the tree is refreshed again");
+                        event_info!(
+                            logging::engine(),
+                            "refresh.poll.recovered",
+                            message = "the tree is refreshed again",
+                        );
                     }
                     if let Some(changes) = changes {
                         told(changes);
@@ -563,7 +597,11 @@ impl Refresher {
                 // Once per trouble, not once per poll.
                 Err(error) if !complained => {
                     complained = true;
-                    tracing::error!("the tree is not refreshed until this is mended: {error}");
+                    event_error!(
+                        logging::engine(),
+                        "refresh.poll.failed",
+                        message = %format_args!("the tree is not refreshed until this is mended: {error}"),
+                    );
                 }
                 Err(_) => {}
             }

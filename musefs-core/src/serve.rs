@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use musefs_telemetry::Engine;
@@ -22,10 +23,13 @@ use crate::store::{Store, StoreError, TrackRow};
 use crate::telemetry::CoreTelemetry;
 use crate::tree::{Inode, NodeIndex, NodeKind, Tree};
 
+mod ahead;
 mod backing;
 mod cache;
 mod dark;
+mod flights;
 mod handles;
+mod kept;
 mod mapping;
 mod pattern;
 mod readahead;
@@ -36,18 +40,24 @@ mod stores;
 mod superseded;
 mod troubles;
 
+pub use ahead::Ahead;
 pub use backing::Attempt;
+pub use flights::{Flight, OnLanding};
 pub use handles::{Handle, HandleId};
+pub use kept::NoLongerKept;
 pub use mapping::Mapped;
 pub use reader::ReadBuffer;
-pub use steps::{Opening, Released, Step, WaitsFor};
+pub use steps::{Found, OpenFile, Opening, Released, Step, WaitsFor};
 
+use ahead::Trails;
 use backing::{Devices, Opened};
 pub(crate) use resolve::layout_of;
 
 use cache::{HeaderCache, Resolved};
 use dark::DarkTracks;
+use flights::Flights;
 use handles::{DirectoryHandle, Handles};
+use kept::Kept;
 use mapping::{Trust, Window};
 use readahead::Budget;
 use stores::Stores;
@@ -169,7 +179,10 @@ pub struct Musefs {
     roots: ArcSwap<HashMap<RootId, PathBuf>>,
     stores: Stores,
     cache: HeaderCache,
+    flights: Arc<Flights>,
     handles: Handles,
+    kept: Kept,
+    trails: Trails,
     devices: Devices,
     trust: Trust,
     dark: DarkTracks,
@@ -202,7 +215,10 @@ impl Musefs {
             roots: ArcSwap::from_pointee(published.roots),
             stores: Stores::new(stores, published.inode_base),
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
+            flights: Arc::default(),
             handles: Handles::new(config.dir_handles_max, &metrics),
+            kept: Kept::new(&metrics),
+            trails: Trails::default(),
             devices: Devices::default(),
             trust: Trust::of_process(),
             dark,
@@ -283,9 +299,13 @@ impl Musefs {
         let Some(resolved) = target.resolved.filter(|resolved| resolved.without_waiting) else {
             return Attempt::WouldBlock;
         };
-        match backing::open_cached(&resolved.path, &self.metrics) {
+        let opened = match self.kept.take(inode) {
+            Some(opened) => Attempt::Done(Ok(opened)),
+            None => backing::open_cached(&resolved.path, &self.metrics),
+        };
+        match opened {
             Attempt::WouldBlock => Attempt::WouldBlock,
-            Attempt::Done(file) => match self.hold(inode, resolved, file) {
+            Attempt::Done(opened) => match self.hold(inode, resolved, opened) {
                 Some(handle) => Attempt::Done(Ok(handle)),
                 None => Attempt::WouldBlock,
             },
@@ -351,8 +371,8 @@ impl Musefs {
         if opened.is_ok() {
             self.troubles.descriptor_found();
         }
-        let file = match opened {
-            Ok(opened) if resolved.stamp.matches(&opened.stamp) => opened.file,
+        let opened = match opened {
+            Ok(opened) if resolved.stamp.matches(&opened.stamp) => opened,
             // Says nothing of the file.
             Err(error) if is_out_of_descriptors(&error) => return None,
             Ok(_) | Err(_) => {
@@ -362,14 +382,14 @@ impl Musefs {
         };
         self.metrics.cache_header_hits.increment();
         self.dark.lighten(resolved.track);
-        self.insert_handle(inode, resolved, file).ok()
+        self.insert_handle(inode, resolved, opened).ok()
     }
 
     fn insert_handle(
         &self,
         inode: Inode,
         resolved: Arc<Resolved>,
-        file: std::fs::File,
+        opened: Opened,
     ) -> Result<HandleId, Arc<Resolved>> {
         let attributes = Attributes {
             inode,
@@ -382,7 +402,8 @@ impl Musefs {
         self.handles.insert(Handle {
             inode,
             resolved,
-            file,
+            file: opened.file,
+            seen: opened.stamp,
             attributes,
             stream,
             window: Window::default(),
@@ -398,13 +419,44 @@ impl Musefs {
         self.handles.get(id).ok_or(Error::BadHandle)
     }
 
-    /// Closes an open file for whoever opened it; what comes back closes the backing file.
+    /// Closes an open file for whoever opened it; what comes back closes the backing file, unless that is kept open for a
+    /// moment.
     ///
     /// # Errors
     /// `BadHandle` when it was never given out or is closed.
     pub fn release(&self, id: HandleId) -> Result<Released, Error> {
         let handle = self.handles.remove(id).ok_or(Error::BadHandle)?;
-        Ok(Released(handle))
+        if !handle.resolved.without_waiting || handle.resolved.is_newer {
+            return Ok(Released(Some(handle)));
+        }
+        // Somebody may still read it.
+        match Arc::try_unwrap(handle) {
+            Ok(handle) => {
+                let opened = Opened {
+                    file: handle.file,
+                    stamp: handle.seen,
+                    device: handle.resolved.device,
+                };
+                self.kept.keep(handle.inode, opened);
+                Ok(Released(None))
+            }
+            Err(handle) => Ok(Released(Some(handle))),
+        }
+    }
+
+    /// Backing files that were closed some time before `now` and are kept open no longer: to be dropped where that may wait.
+    pub fn no_longer_kept(&self, now: Instant) -> NoLongerKept {
+        self.kept.take_old(now)
+    }
+
+    /// Opens a backing file; may wait.
+    fn open_backing(&self, path: &Path) -> io::Result<Opened> {
+        match backing::open(path, &self.metrics) {
+            Err(error) if is_out_of_descriptors(&error) && self.kept.close_all() => {
+                backing::open(path, &self.metrics)
+            }
+            opened => opened,
+        }
     }
 
     /// Opens a directory with a listing of its own; `None` over the bound, where [`Musefs::list`] goes by inode alone.

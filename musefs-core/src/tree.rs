@@ -64,6 +64,11 @@ impl NodeIndex {
         }
     }
 
+    /// Where a file is among the names of its directory, counted from 0; nothing is told of a directory.
+    pub fn place(self) -> Option<u32> {
+        (!self.is_directory()).then_some(self.child)
+    }
+
     fn is_directory(self) -> bool {
         self.child == Self::ITSELF
     }

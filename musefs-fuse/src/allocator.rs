@@ -5,6 +5,7 @@
 /// Gives back what the allocator holds of memory that nobody uses.
 #[cfg(feature = "jemalloc")]
 pub fn give_back() {
+    use musefs_telemetry::{event_debug, logging};
     use tikv_jemalloc_ctl::{Access as _, AsName as _, arenas};
 
     let arenas = arenas::narenas::read().unwrap_or(0);
@@ -15,7 +16,11 @@ pub fn give_back() {
             continue;
         };
         if let Err(error) = key.as_bytes().name().write(before) {
-            tracing::debug!("{key} stays at 0: {error}");
+            event_debug!(
+                logging::engine(),
+                "allocator.setting.refused",
+                message = %format_args!("{} stays at 0: {error}", key.trim_end_matches('\0')),
+            );
         }
     }
 }

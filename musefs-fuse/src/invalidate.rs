@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, Notifier};
 use musefs_core::tree::{Changes, Inode};
+use musefs_telemetry::{event_debug, logging};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::allocator;
@@ -69,9 +70,17 @@ impl Telling {
         if let Some(notifier) = self.notifier.get()
             && let Err(error) = notifier.inval_inode(INodeNo(inode.0), -1, 0)
         {
-            tracing::debug!("the kernel did not take an invalidation: {error}");
+            tell_refused(&error);
         }
     }
+}
+
+fn tell_refused(error: &std::io::Error) {
+    event_debug!(
+        logging::engine(),
+        "kernel.invalidation.refused",
+        message = %format_args!("the kernel did not take an invalidation: {error}"),
+    );
 }
 
 /// The queue of the invalidation thread, which ends when this is dropped and the queue is empty.
@@ -140,7 +149,7 @@ impl Invalidator {
                     let outcome = match tell(&forget) {
                         Ok(()) => Invalidation::Sent,
                         Err(error) => {
-                            tracing::debug!("the kernel did not take an invalidation: {error}");
+                            tell_refused(&error);
                             Invalidation::Failed
                         }
                     };

@@ -3,18 +3,23 @@
 pub mod adapter;
 pub mod allocator;
 pub mod cli;
+pub mod clients;
 pub mod commands;
 pub mod control;
 pub mod dispatch;
 pub mod errno;
 pub mod files;
 pub mod health;
+pub mod http;
 pub mod invalidate;
 pub mod log;
 pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
+#[cfg_attr(not(feature = "stats"), path = "otlp/off.rs")]
+pub mod otlp;
 pub mod passthrough;
+pub mod pushed;
 pub mod refreshing;
 pub mod roots;
 pub mod textfile;

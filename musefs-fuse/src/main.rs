@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use musefs_fuse::cli::{Cli, EXIT_DONE, EXIT_USAGE};
+use musefs_fuse::cli::{Cli, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 use musefs_fuse::{commands, log};
 
 #[cfg(feature = "jemalloc")]
@@ -33,11 +33,17 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let _log = log::start();
+    let _log = match log::start(cli.command.log_format()) {
+        Ok(log) => log,
+        Err(error) => {
+            writeln!(std::io::stderr(), "musefs: {error}").ok();
+            return ExitCode::from(EXIT_FAILED);
+        }
+    };
     match commands::run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            writeln!(std::io::stderr(), "musefs: {failure}").ok();
+            log::failed(&failure);
             ExitCode::from(failure.code)
         }
     }

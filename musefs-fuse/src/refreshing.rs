@@ -10,6 +10,7 @@ use std::time::Duration;
 use musefs_core::refresh::Refresher;
 use musefs_core::serve::Musefs;
 use musefs_core::stop::Stop;
+use musefs_telemetry::{event_error, logging};
 
 use crate::allocator;
 use crate::dispatch::message_of;
@@ -70,8 +71,12 @@ impl Refreshing {
             Ok(()) => "it ended",
             Err(panic) => message_of(&**panic),
         };
-        tracing::error!(
-            "the refresh thread is gone ({why}); what is mounted is served on, but edits show only after mounting again"
+        event_error!(
+            logging::engine(),
+            "refresh.thread.gone",
+            message = %format_args!(
+                "the refresh thread is gone ({why}); what is mounted is served on, but edits show only after mounting again"
+            ),
         );
     }
 }

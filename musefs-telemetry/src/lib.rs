@@ -9,7 +9,7 @@
 //!                │                                                                ├─ handlers in line, or later by a queue
 //!                │                                                                └─ kept: the last, the failed, the slow
 //! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop ─ Reporter
-//!            encoders: Prometheus text, OpenMetrics, JSON   ×   a string of the caller's, HTTP
+//!            encoders: Prometheus text, OpenMetrics, JSON, OTLP   ×   a string of the caller's, HTTP, OTLP
 //! ```
 //!
 //! A writer adds to a cell that only its own thread writes, so an increment takes no lock and shares no cache line. A reader
@@ -17,7 +17,8 @@
 //!
 //! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
 //! operations, [`events`] to hear of them one by one, [`logging`] to
-//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time,
+//! [`busiest`] for the values of a label that nobody knows beforehand, [`cursor`] and [`report`] to read, [`encode`] for
 //! texts.
 //!
 //! # Where to find what you know
@@ -29,6 +30,7 @@
 //! | an operation's total, errors, buckets, quantile | `op_total`, `op_errors`, `op_buckets`, `op_quantile_ns` of [`stats::Stats`] |
 //! | metrics that are registered under a name | `register_counter`, `register_gauge`, `register_histogram` and `register_op` of [`Engine`]; [`register_op!`] for a literal name |
 //! | a page of numbers for people | [`stats::dump_text`] |
+//! | OTLP | feature `otlp`: `encode::otlp` makes the messages, `export::otlp` sends them |
 //! | an exporter that blocks its thread | `http::serve_blocking` |
 //! | shards or per-core cells that stay visible | `per_shard` of [`Counters`], up to [`metrics::MAX_SHARDS`] |
 //! | a derived set of metrics, of attributes | [`metric_set`], [`attribute_set`] |
@@ -47,9 +49,14 @@
 //! | lines and spans of `tracing` | features `logs` (`events::LogHandler`) and `tracing`; example `telemetry_subscriber` |
 //! | a summary of each operation | example `telemetry_accumulator` |
 //! | a stopwatch | [`Scope`] for operations, [`metrics::SampledTimer`] for paths that are shorter than reading a clock |
+//! | facts under names: `init`, `set`, `set_nested`, `append`, `append_unique`, `add`, `increment`, `reset`, `fast_hash` | methods of `facts::Facts`, so that two instances never mix; `facts::fast_hash` |
+//! | `start_emitting`, `stop_emitting`, a payload and its response | `emitter::start_emitting`, `stop_emitting` of `emitter::Emitter`; a failed sending keeps what it would have told |
 //! | one more in flight, until dropped | `in_flight` of [`UpDownCounter`] |
 //!
 //! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
+//! `otlp` sends metrics and operations to a collector of `OpenTelemetry`. `logs` has operations as lines of `tracing`, `tracing`
+//! as nested spans.
+//! `push` has facts and the client that sends them.
 //! `logs` has operations as lines of `tracing`, `tracing` as nested spans.
 //!
 //! ```
@@ -74,6 +81,8 @@
 extern crate self as musefs_telemetry;
 
 mod buckets;
+#[cfg(feature = "stats")]
+pub mod busiest;
 // A model explores the cells alone.
 #[cfg(any(feature = "stats", loom))]
 pub mod cells;
@@ -83,10 +92,16 @@ pub mod cursor;
 pub mod describe;
 #[cfg(feature = "stats")]
 pub mod dynamic;
+#[cfg(feature = "push")]
+pub mod emitter;
 pub mod encode;
 mod event;
 #[cfg(feature = "stats")]
 pub mod events;
+#[cfg(feature = "otlp")]
+pub mod export;
+#[cfg(feature = "push")]
+pub mod facts;
 #[cfg(feature = "stats")]
 pub mod histograms;
 #[cfg(feature = "http")]
@@ -116,14 +131,17 @@ pub mod stats;
 mod off;
 #[cfg(not(feature = "stats"))]
 pub use off::{
-    cursor, dynamic, events, histograms, logging, metrics, registry, report, scope, snapshot, stats,
+    busiest, cursor, dynamic, events, histograms, logging, metrics, registry, report, scope,
+    snapshot, stats,
 };
 
+pub use busiest::Busiest;
 pub use cursor::{Batch, Cursor, Temporality};
 pub use describe::{
     AttributeEnum, AttributeSet, ClosedSet, DescribeError, Family, Instrument, Kind, Label,
     SeriesKey, Stability, Unit,
 };
+pub use event::RequestId;
 pub use events::{EventHandler, Events, OperationEvent, Subscription, TierEvent, fields};
 pub use histograms::{Buckets, Histogram, Histograms};
 pub use metrics::{

@@ -60,7 +60,12 @@ fn served_bytes_are_counted_exactly() {
         metrics.value("musefs_ops_total{op=\"open\"}"),
         4 + scrapes(&metrics)
     );
-    assert_eq!(metrics.value("musefs_cache_header_misses_total"), 4);
+    // Some may have been resolved before they were asked for.
+    let found = ["hits", "misses"].map(|how| format!("musefs_cache_header_{how}_total"));
+    assert_eq!(
+        found.map(|name| metrics.value(&name)).iter().sum::<u64>(),
+        4
+    );
     assert_eq!(metrics.value("musefs_reads_inflight"), 0);
     assert_eq!(metrics.sum("musefs_op_errors_total"), 0);
 }
@@ -82,7 +87,13 @@ fn backing_bytes_are_counted_exactly() {
     });
     assert_eq!(metrics.value("musefs_backing_pread_bytes_total"), read);
     assert_eq!(metrics.sum("musefs_read_bytes_total"), read);
-    assert_eq!(metrics.value("musefs_backing_opens_total"), 4);
+    // Those that were opened ahead are opens as well, and of a few that was in vain.
+    let ahead = metrics.value("musefs_resolves_total{cause=\"ahead\"}");
+    let opens = metrics.value("musefs_backing_opens_total");
+    assert!(
+        (4..=4 + ahead).contains(&opens),
+        "{opens} opens, {ahead} ahead"
+    );
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub enum ResolveCause {
     Newer,
     /// A refresh needed its size.
     Refresh,
+    /// Somebody opened the files of its directory one after the other, and it was next.
+    Ahead,
 }
 
 /// Why a backing file could not be served.

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
+use musefs_telemetry::{event_warn, logging};
+
 use super::TreeConfig;
 use crate::formats::Format;
 use crate::ids::TrackId;
@@ -123,9 +125,11 @@ impl<'a> Drafts<'a> {
         let inode = inode_of(self.config.mode, self.inode_base, row);
         if self.inodes.contains(&inode) {
             self.left.broken += 1;
-            tracing::warn!(
+            event_warn!(
+                logging::engine(),
+                "refresh.track.left_out",
+                message = "a track is left out: its sequence number is that of another one",
                 track = row.id.0,
-                "left out: its sequence number is that of another track"
             );
             return;
         }
@@ -235,7 +239,12 @@ fn compute_sizes(
             Err(error @ (StoreError::Locked { .. } | StoreError::Unreadable { .. })) => {
                 return Err(error);
             }
-            Err(error) => tracing::warn!("left out: {error}"),
+            Err(error) => event_warn!(
+                logging::engine(),
+                "refresh.track.left_out",
+                message = %format_args!("a track is left out: {error}"),
+                track = unknown.track.0,
+            ),
         }
     }
     if !computed.is_empty()
@@ -243,9 +252,11 @@ fn compute_sizes(
         && let Err(error) = store.record_served_sizes(&computed)
     {
         // They are known for this mount all the same.
-        tracing::warn!(
-            "the sizes of {} edited tracks were not kept: {error}",
-            computed.len()
+        event_warn!(
+            logging::engine(),
+            "store.sizes.not_kept",
+            message = %format_args!("the sizes of edited tracks were not kept: {error}"),
+            tracks = computed.len(),
         );
     }
     Ok(computed

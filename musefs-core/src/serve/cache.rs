@@ -132,6 +132,11 @@ impl HeaderCache {
             .map(|entry| Arc::clone(&entry.resolved))
     }
 
+    /// Whether the resolved file of `inode` is here. Who asks does not use it.
+    pub(super) fn contains(&self, inode: Inode) -> bool {
+        self.entries.contains_key(&inode)
+    }
+
     /// Keeps `resolved` until room is needed.
     pub(super) fn insert(&self, inode: Inode, resolved: Arc<Resolved>) {
         let inline_bytes = resolved.layout.inline_bytes();

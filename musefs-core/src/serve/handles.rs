@@ -16,6 +16,7 @@ use super::mapping::Window;
 use super::pattern::ReadPosition;
 use super::readahead::Stream;
 use crate::metrics::Metrics;
+use crate::store::Stamp;
 use crate::tree::{Inode, NodeIndex, Tree};
 
 /// Names an open file or directory. 0 is never given out.
@@ -28,6 +29,8 @@ pub struct Handle {
     pub(super) inode: Inode,
     pub(super) resolved: Arc<Resolved>,
     pub(super) file: File,
+    /// What the backing file looked like when it was opened.
+    pub(super) seen: Stamp,
     pub(super) attributes: Attributes,
     pub(super) stream: Arc<Stream>,
     pub(super) window: Window,

@@ -2,11 +2,14 @@
 //! file's metadata read into memory. May wait for the store and for the backing file.
 
 use std::fs::File;
+use std::io;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+
+use musefs_telemetry::{event_warn, logging};
 
 use super::backing::{self, Opened};
 use super::cache::Resolved;
@@ -40,7 +43,12 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
         Mode::StructureOnly => Layout::whole_file(backing_len),
         Mode::Synthesis => formats::synthesize(&detail.desired()).unwrap_or_else(|error| {
             let path = String::from_utf8_lossy(&detail.row.path);
-            tracing::warn!(%path, "served as it is, without its new metadata: {error}");
+            event_warn!(
+                logging::engine(),
+                "track.metadata.refused",
+                message = %format_args!("a file is served as it is, without its new metadata: {error}"),
+                path = &*path,
+            );
             Layout::whole_file(backing_len)
         }),
     }
@@ -79,6 +87,33 @@ pub(super) struct Located {
     cause: ResolveCause,
     /// What finding it took.
     spent: Duration,
+}
+
+impl Located {
+    /// A track that was found for `cause`, which took `spent`.
+    pub(super) fn new(
+        detail: TrackDetail,
+        layout: Layout,
+        path: PathBuf,
+        waits_for: WaitsFor,
+        cause: ResolveCause,
+        spent: Duration,
+    ) -> Self {
+        Self {
+            detail,
+            layout,
+            is_newer: false,
+            path,
+            waits_for,
+            cause,
+            spent,
+        }
+    }
+
+    /// Its backing file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Musefs {
@@ -146,27 +181,38 @@ impl Musefs {
     }
 
     /// Opens the backing file of what was located, and reads what is small of its metadata. Asks nothing of the store.
-    pub(super) fn resolve(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+    pub(super) fn resolve(&self, located: &Located) -> Result<(Arc<Resolved>, Opened), Error> {
         let started = Instant::now();
         let resolved = self.open_located(located);
-        self.note_resolve(located.cause, located.spent + started.elapsed());
+        self.note_resolve_of(located, started.elapsed());
         resolved
     }
 
-    fn open_located(&self, located: &Located) -> Result<(Arc<Resolved>, File), Error> {
+    /// Counts that `located` was resolved, whose backing file took `spent`.
+    pub(super) fn note_resolve_of(&self, located: &Located, spent: Duration) {
+        self.note_resolve(located.cause, located.spent + spent);
+    }
+
+    fn open_located(&self, located: &Located) -> Result<(Arc<Resolved>, Opened), Error> {
         let Located { detail, path, .. } = located;
-        let (track, stamp) = (detail.row.id, detail.row.stamp);
-        let opened = backing::open(path, &self.metrics)
-            .map_err(|source| self.backing_error(track, path, source))?;
+        let failed = |source| self.backing_error(detail.row.id, path, source);
+        let opened = self.open_backing(path).map_err(failed)?;
         self.troubles.descriptor_found();
-        let without_waiting = backing::probe_device(&opened, &self.devices, &self.metrics);
+        let resolved = self.made_of(located, &opened).map_err(failed)?;
+        self.check_stamp(&opened.file, &resolved)?;
+        Ok((Arc::new(resolved), opened))
+    }
+
+    /// All that serving what was located needs, its backing file being open. Whether that is what was scanned is to be asked
+    /// afterwards.
+    pub(super) fn made_of(&self, located: &Located, opened: &Opened) -> io::Result<Resolved> {
+        let Located { detail, path, .. } = located;
+        let stamp = detail.row.stamp;
+        let without_waiting = backing::probe_device(opened, &self.devices, &self.metrics);
         let is_local = without_waiting || backing::is_in_memory(&opened.file);
-        let Opened { file, device, .. } = opened;
-        let layout = self
-            .with_small_ranges_inline(&located.layout, &file, stamp.size)
-            .map_err(|source| self.backing_error(track, path, source))?;
-        let resolved = Resolved {
-            track,
+        let layout = self.with_small_ranges_inline(&located.layout, &opened.file, stamp.size)?;
+        Ok(Resolved {
+            track: detail.row.id,
             header_len: header_len(&layout),
             format: detail.row.format,
             bitrate_bps: bitrate_bps(&detail.row),
@@ -174,13 +220,11 @@ impl Musefs {
             path: path.clone(),
             mtime_ns: mtime_of(&detail.row),
             stamp,
-            device,
+            device: opened.device,
             without_waiting,
             is_local,
             is_newer: located.is_newer,
-        };
-        self.check_stamp(&file, &resolved)?;
-        Ok((Arc::new(resolved), file))
+        })
     }
 
     /// What the store holds of `track` and the layout of that, if `inode` stands for it or for what it was.
@@ -201,9 +245,13 @@ impl Musefs {
         let served = layout.len();
         let shown = detail.row.served_size;
         if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
-            tracing::warn!(
+            event_warn!(
+                logging::engine(),
+                "track.size.mended",
+                message = "the store had a wrong size for a track; it is mended",
                 track = track.0,
-                "the store has a wrong size for it ({shown:?} for {served} bytes); it is mended"
+                shown = shown.unwrap_or_default(),
+                served = served,
             );
             let size = (track, detail.row.content_seq, served);
             if !store.is_read_only() {
@@ -233,7 +281,7 @@ impl Musefs {
         layout: &Layout,
         file: &File,
         backing_len: u64,
-    ) -> std::io::Result<Layout> {
+    ) -> io::Result<Layout> {
         let small = |segment: &Segment| match *segment {
             Segment::Backing { offset, len }
                 if len <= INLINE_RANGE_BYTES_MAX && layout.segments().len() > 1 =>
@@ -260,7 +308,7 @@ impl Musefs {
         }
         let mut read = Vec::with_capacity(runs.len());
         for (start, end) in runs {
-            let mut bytes = vec![0; usize::try_from(end - start).map_err(std::io::Error::other)?];
+            let mut bytes = vec![0; usize::try_from(end - start).map_err(io::Error::other)?];
             // A file that has become shorter is told by the stamp that is compared after all reads.
             backing::read(file, &mut bytes, start, &self.metrics)?;
             read.push((start, bytes));

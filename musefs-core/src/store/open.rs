@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::database::Database;
@@ -229,6 +230,11 @@ fn connect(
     database
         .connection()
         .busy_timeout(busy_timeout)
+        .map_err(|source| database.error(source))?;
+    // Else SQLite prepares a kept statement anew whenever it is bound to another value that its plan might have looked at.
+    database
+        .connection()
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(|source| database.error(source))?;
     for (pragma, value) in [
         ("foreign_keys", 1),

@@ -63,7 +63,7 @@ impl Store {
             keys,
             error,
         )?;
-        self.tracks(asked, |track, fields| tags.take(track, fields), f)
+        self.merged(asked, |track, fields| tags.take(track, fields), f)
     }
 
     /// The pass, with the tags read by `beside`.
@@ -98,12 +98,12 @@ impl Store {
                 batch: TagBatch::default(),
                 next: 0,
             };
-            self.tracks(asked, |track, fields| tags.take(track, fields), f)
+            self.merged(asked, |track, fields| tags.take(track, fields), f)
         })
     }
 
     /// Hands each track to `f`, with what `tags` fills in for it.
-    fn tracks(
+    fn merged(
         &self,
         asked: &Asked,
         mut tags: impl FnMut(i64, &mut Fields) -> Result<(), StoreError>,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use musefs_telemetry::{event_warn, logging};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -169,9 +170,23 @@ impl Store {
     /// All that the store holds of a track, as one state; `None` when there is no such track. A structure that this
     /// program cannot read, or that another version's probe made, is [`Structure::AsIs`]: it is never guessed at.
     pub fn track(&self, id: TrackId) -> Result<Option<TrackDetail>, StoreError> {
+        let _one_state = self.database.query(QueryKind::Track).begin_read()?;
+        self.track_of_this_state(id)
+    }
+
+    /// Those of `tracks` that there are, as one state, in their order, each as [`Store::track`] has it.
+    pub fn tracks(&self, tracks: &[TrackId]) -> Result<Vec<TrackDetail>, StoreError> {
+        let _one_state = self.database.query(QueryKind::Track).begin_read()?;
+        let found = tracks
+            .iter()
+            .filter_map(|&id| self.track_of_this_state(id).transpose());
+        found.collect()
+    }
+
+    /// As [`Store::track`], within a transaction.
+    fn track_of_this_state(&self, id: TrackId) -> Result<Option<TrackDetail>, StoreError> {
         let database = &self.database;
         let query = database.query(QueryKind::Track);
-        let _one_state = query.begin_read()?;
         let found = query.row(
             concat!(
                 "SELECT ",
@@ -242,7 +257,14 @@ pub(super) fn complain(row: &TrackRow, complaints: &[String]) {
     if !complaints.is_empty() {
         let path = String::from_utf8_lossy(&row.path);
         let what = complaints.join(", ");
-        tracing::warn!(track = row.id.0, %path, what, "a row of the store holds what cannot be read; scan again to mend it");
+        event_warn!(
+            logging::engine(),
+            "store.row.broken",
+            message = "a row of the store holds what cannot be read; scan again to mend it",
+            track = row.id.0,
+            path = &*path,
+            what = &what,
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use musefs_core::serve::WaitsFor;
+use musefs_telemetry::{event_warn, logging};
 use parking_lot::{Condvar, Mutex};
 
 /// Something to do, once.
@@ -53,8 +54,6 @@ const REPLACEMENTS_MAX: usize = 64;
 /// A bounded set of threads with a bounded queue.
 pub struct Pool {
     state: Mutex<State>,
-    /// Work has come, or the end.
-    changed: Condvar,
     /// A thread has ended.
     ended: Condvar,
     queue_len_max: usize,
@@ -74,6 +73,9 @@ struct State {
     /// All jobs that no thread has taken. The first `queue_len_max` to come are queued, the rest parked.
     waiting: usize,
     threads: usize,
+    /// What the threads without work wait for, each for its own. The last to wait is called first: what it used is still in
+    /// the caches of its core, and the others' memory can stay with the system.
+    idle: Vec<Arc<Condvar>>,
     /// Threads that stand in for stuck ones.
     replacements: usize,
     stopping: bool,
@@ -139,6 +141,7 @@ impl State {
             files: Shares::new(workers / 4),
             waiting: 0,
             threads: 0,
+            idle: Vec::new(),
             replacements: 0,
             stopping: false,
         }
@@ -180,6 +183,13 @@ impl State {
     }
 }
 
+/// Wakes a thread up that has no work.
+fn call(idle: Option<Arc<Condvar>>) {
+    if let Some(idle) = idle {
+        idle.notify_one();
+    }
+}
+
 impl std::fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
@@ -197,7 +207,6 @@ impl Pool {
     pub fn start(workers: usize, queue_len_max: usize, parked_max: usize) -> io::Result<Arc<Self>> {
         let pool = Arc::new(Self {
             state: Mutex::new(State::new(workers)),
-            changed: Condvar::new(),
             ended: Condvar::new(),
             queue_len_max,
             parked_max,
@@ -241,29 +250,52 @@ impl Pool {
         state.jobs.push_back((subject, job));
         state.waiting += 1;
         self.waiting.store(state.waiting as u64, Relaxed);
+        let idle = state.idle.pop();
+        drop(state);
+        call(idle);
+    }
+
+    /// The next job, which is waited for; `None` at the end.
+    fn next(&self, called: &Arc<Condvar>) -> Option<(Subject, Job)> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopping {
+                self.end_thread(&mut state);
+                return None;
+            }
+            if let Some(taken) = state.take() {
+                self.waiting.store(state.waiting as u64, Relaxed);
+                self.active.fetch_add(1, Relaxed);
+                let other = (!state.jobs.is_empty()).then(|| state.idle.pop());
+                drop(state);
+                call(other.flatten());
+                return Some(taken);
+            }
+            state.idle.push(Arc::clone(called));
+            called.wait(&mut state);
+            // Whoever called has taken it off the list, unless the thread woke up by itself.
+            state.idle.retain(|idle| !Arc::ptr_eq(idle, called));
+        }
+    }
+
+    /// Hands a job back in that was taken before, and has waited for something else since. It is next, and always has room.
+    pub fn resume(&self, subject: Subject, job: Job) {
+        let mut state = self.state.lock();
+        if state.stopping {
+            drop(state);
+            drop(job);
+            return;
+        }
+        state.jobs.push_front((subject, job));
+        state.waiting += 1;
+        self.waiting.store(state.waiting as u64, Relaxed);
         drop(state);
         self.changed.notify_one();
     }
 
     fn work(&self) {
-        loop {
-            let (subject, job) = {
-                let mut state = self.state.lock();
-                loop {
-                    if state.stopping {
-                        return self.end_thread(&mut state);
-                    }
-                    if let Some(taken) = state.take() {
-                        self.waiting.store(state.waiting as u64, Relaxed);
-                        self.active.fetch_add(1, Relaxed);
-                        if !state.jobs.is_empty() {
-                            self.changed.notify_one();
-                        }
-                        break taken;
-                    }
-                    self.changed.wait(&mut state);
-                }
-            };
+        let called = Arc::default();
+        while let Some((subject, job)) = self.next(&called) {
             let after = job();
             self.active.fetch_sub(1, Relaxed);
             let mut state = self.state.lock();
@@ -305,12 +337,19 @@ impl Pool {
         }
         match self.start_thread() {
             Ok(()) => {
-                self.state.lock().give_back(subject);
-                self.changed.notify_one();
+                let mut state = self.state.lock();
+                state.give_back(subject);
+                let idle = state.idle.pop();
+                drop(state);
+                call(idle);
                 true
             }
             Err(error) => {
-                tracing::warn!("cannot replace a stuck pool thread: {error}");
+                event_warn!(
+                    logging::engine(),
+                    "pool.thread.not_replaced",
+                    message = %format_args!("cannot replace a stuck pool thread: {error}"),
+                );
                 self.state.lock().replacements -= 1;
                 false
             }
@@ -348,14 +387,18 @@ impl Pool {
         dropped.extend(state.files.drain().map(|(_, job)| job));
         state.waiting = 0;
         self.waiting.store(0, Relaxed);
-        self.changed.notify_all();
+        for idle in state.idle.drain(..) {
+            idle.notify_one();
+        }
         while state.threads > 0 {
             if self.ended.wait_until(&mut state, deadline).timed_out() {
-                return state.threads == 0;
+                break;
             }
         }
+        let ended = state.threads == 0;
+        // What jobs leave behind may come to the pool once more.
         drop(state);
         drop(dropped);
-        true
+        ended
     }
 }

@@ -125,6 +125,18 @@ pub(super) const GROUPS: &[Group] = &[
                 "musefs_fuse_congestion_threshold",
                 "Nothing to do: from so many background requests on the kernel holds back.",
             ),
+            (
+                "musefs_client_requests_total",
+                "A name that grows fast: that program crawls the mount, or is what you listen with. Much `unknown`: programs that end at once, such as those of a script. `--no-clients` leaves it out.",
+            ),
+            (
+                "musefs_client_read_bytes_total",
+                "A name that grows fast with nobody listening: that program reads whole files, such as an indexer or a backup. Exclude the mount there.",
+            ),
+            (
+                "musefs_client_names_displaced_total",
+                "Growing fast: more than 16 programs ask in turn, and the numbers of the smaller ones begin anew again and again. Those of the busiest are right all the same.",
+            ),
         ],
     },
     Group {
@@ -145,6 +157,14 @@ pub(super) const GROUPS: &[Group] = &[
             (
                 "musefs_backing_opens_total",
                 "Growing as fast as `musefs_ops_total` with `op=\"read\"`: more files are open than the system allows, raise the limit on open files.",
+            ),
+            (
+                "musefs_backing_reopens_total",
+                "Nothing to do: the more of all opens, the less they cost.",
+            ),
+            (
+                "musefs_backing_files_kept",
+                "Nothing to do: above 0 for a second or two after files were closed. What holds a disk for longer is `musefs_handles_open`.",
             ),
             (
                 "musefs_backing_stats_total",
@@ -202,6 +222,10 @@ pub(super) const GROUPS: &[Group] = &[
             (
                 "musefs_resolves_total",
                 "`open` growing while the same files are opened again: raise `--header-cache-mib`.",
+            ),
+            (
+                "musefs_resolves_coalesced_total",
+                "Growing: several programs open the same files at once. Nothing to do: the work is done once for all of them.",
             ),
             (
                 "musefs_resolve_seconds_total",
@@ -425,12 +449,40 @@ pub(super) const GROUPS: &[Group] = &[
                 "Nothing to do: divide how much a counter grew between two texts by how much this did.",
             ),
             (
+                "musefs_trace_operations_total",
+                "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
+            ),
+            (
+                "musefs_pushes_total",
+                "`failed` growing: the server of `--telemetry-endpoint` cannot be reached; the log says why. Nothing is lost. `gone`: it is over, take the flag away.",
+            ),
+            (
+                "musefs_push_facts_refused_total",
+                "Growing: a fault of musefs, please report it.",
+            ),
+            (
                 "musefs_renders_total",
                 "Nothing to do: at most one per second, however many read.",
             ),
             (
                 "musefs_render_seconds_total",
                 "More than some milliseconds for each: the machine is out of processor time.",
+            ),
+            (
+                "musefs_http_requests_total",
+                "`4xx` growing: somebody asks without the token, or for what is not there. `5xx` growing: the mount is failing, or does not come to answer.",
+            ),
+            (
+                "musefs_http_connections",
+                "At 64 for long: somebody opens connections and asks nothing, and others have to wait.",
+            ),
+            (
+                "musefs_otlp_exports_total",
+                "`retried` growing and `sent` not: the collector is away, or the URL is wrong. `refused` growing: it does not take what it gets; its own log says why. All zero: nothing is sent without `--otlp-endpoint`.",
+            ),
+            (
+                "musefs_otlp_dropped_total",
+                "`spans` growing: more operations than can be sent; `--otlp-spans slow` picks the ones that matter. `metrics` growing: see `refused` above.",
             ),
             (
                 "musefs_log_lines_dropped_total",

@@ -1,0 +1,168 @@
+//! Backing files that stay open for a moment after they were closed, for who opens them again: finding a path and opening it
+//! takes longer than all else that an open of a known file needs.
+//!
+//! Invariants: they are few, and kept so briefly that no disk is held which somebody wants to take away; only those of devices
+//! that answer without waiting are kept; and one is given out again only when nothing at all happened to it since, not even
+//! to its name, which its ctime tells.
+
+use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::backing::{self, Opened};
+use crate::metrics::Metrics;
+use crate::store::Stamp;
+use crate::tree::Inode;
+
+/// More of them are not kept: the one that was closed first makes room.
+const FILES_MAX: usize = 32;
+/// Longer than this none is kept.
+const KEPT_MAX: Duration = Duration::from_secs(1);
+
+/// Open backing files that nobody reads, the one that was closed first in front.
+#[derive(Debug)]
+pub(super) struct Kept {
+    files: Mutex<VecDeque<One>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct One {
+    inode: Inode,
+    opened: Opened,
+    since: Instant,
+}
+
+/// Backing files that are not kept any longer. Dropping them closes them, which may wait for the disk where one was deleted
+/// meanwhile.
+#[derive(Debug)]
+pub struct NoLongerKept(Vec<One>);
+
+impl NoLongerKept {
+    /// The device of the first of them; `None` where there is none.
+    pub fn device(&self) -> Option<u64> {
+        self.0.first().map(|one| one.opened.device)
+    }
+}
+
+impl Kept {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self {
+            files: Mutex::default(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Keeps the backing file of `inode`, which is of a device that answers without waiting.
+    pub(super) fn keep(&self, inode: Inode, opened: Opened) {
+        let since = Instant::now();
+        let mut files = self.files.lock();
+        let oldest = (files.len() == FILES_MAX).then(|| files.pop_front());
+        files.push_back(One {
+            inode,
+            opened,
+            since,
+        });
+        drop(files);
+        if oldest.is_none() {
+            self.metrics.backing_files_kept.add(1);
+        }
+        // Outside of the lock it is closed.
+        drop(oldest);
+    }
+
+    /// The backing file of `inode`, if it is kept and as it was.
+    pub(super) fn take(&self, inode: Inode) -> Option<Opened> {
+        let one = {
+            let mut files = self.files.lock();
+            let place = files.iter().rposition(|one| one.inode == inode)?;
+            files.remove(place)?
+        };
+        self.metrics.backing_files_kept.add(-1);
+        let metadata = backing::stat(&one.opened.file, &self.metrics).ok()?;
+        let is_same = Stamp::of(&metadata) == one.opened.stamp && metadata.nlink() > 0;
+        is_same.then(|| {
+            self.metrics.backing_reopens.increment();
+            one.opened
+        })
+    }
+
+    /// Takes those out that have been kept for long enough at `now`.
+    pub(super) fn take_old(&self, now: Instant) -> NoLongerKept {
+        let mut files = self.files.lock();
+        let is_old = |one: &One| now.saturating_duration_since(one.since) >= KEPT_MAX;
+        let count = files.iter().take_while(|one| is_old(one)).count();
+        let old: Vec<One> = files.drain(..count).collect();
+        drop(files);
+        self.metrics.backing_files_kept.add(-difference(count));
+        NoLongerKept(old)
+    }
+
+    /// Closes all, for somebody who has no descriptor left; whether there were any.
+    pub(super) fn close_all(&self) -> bool {
+        let all = std::mem::take(&mut *self.files.lock());
+        self.metrics.backing_files_kept.add(-difference(all.len()));
+        !all.is_empty()
+    }
+}
+
+fn difference(count: usize) -> i64 {
+    i64::try_from(count).expect("a few files")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use musefs_telemetry::{Engine, MetricSet as _};
+    use std::fs;
+    use std::path::Path;
+
+    fn opened(path: &Path, metrics: &Metrics) -> Opened {
+        backing::open(path, metrics).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_given_out_again_unless_anything_happened_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        let metrics = Metrics::declare(&Engine::new()).unwrap();
+        let kept = Kept::new(&metrics);
+        fs::write(&path, "as it was").unwrap();
+        let keep = || kept.keep(Inode(7), opened(&path, &metrics));
+
+        keep();
+        assert!(kept.take(Inode(8)).is_none());
+        assert!(kept.take(Inode(7)).is_some());
+        assert!(kept.take(Inode(7)).is_none(), "it was given out");
+
+        keep();
+        fs::write(&path, "longer than it was").unwrap();
+        assert!(kept.take(Inode(7)).is_none());
+        keep();
+        fs::remove_file(&path).unwrap();
+        assert!(kept.take(Inode(7)).is_none());
+        assert_eq!(metrics.backing_files_kept.value(), 0);
+        assert_eq!(metrics.backing_reopens.value(), 1);
+    }
+
+    #[test]
+    fn few_are_kept_and_none_for_long() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let metrics = Metrics::declare(&Engine::new()).unwrap();
+        let kept = Kept::new(&metrics);
+        let many = FILES_MAX as u64 + 5;
+        for inode in 0..many {
+            kept.keep(Inode(inode), opened(file.path(), &metrics));
+        }
+        assert_eq!(metrics.backing_files_kept.value(), FILES_MAX as u64);
+        assert!(kept.take(Inode(4)).is_none(), "it made room");
+        assert!(kept.take(Inode(5)).is_some());
+        let now = Instant::now();
+        assert_eq!(kept.take_old(now - KEPT_MAX).device(), None);
+        assert!(kept.take_old(now + KEPT_MAX).device().is_some());
+        assert_eq!(metrics.backing_files_kept.value(), 0);
+        assert!(!kept.close_all());
+    }
+}
