@@ -85,7 +85,7 @@ core_knows_no_kernel() {
 heading "What the checks need"
 need_cargo
 mapfile -t packages < <(missing_packages cc=build-essential make=build-essential fusermount3=fuse3 ffmpeg=ffmpeg flac=flac \
-    metaflac=flac busybox=busybox-static rsync=rsync shellcheck=shellcheck python3=python3 curl=curl)
+    metaflac=flac busybox=busybox-static rsync=rsync shellcheck=shellcheck python3=python3 curl=curl chromium=chromium)
 if ! python3 -c 'import ensurepip' 2>/dev/null; then
     packages+=(python3-venv)
 fi

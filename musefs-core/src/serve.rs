@@ -27,6 +27,7 @@ mod ahead;
 mod backing;
 mod cache;
 mod dark;
+mod flights;
 mod handles;
 mod kept;
 mod mapping;
@@ -41,11 +42,12 @@ mod troubles;
 
 pub use ahead::Ahead;
 pub use backing::Attempt;
+pub use flights::{Flight, OnLanding};
 pub use handles::{Handle, HandleId};
 pub use kept::NoLongerKept;
 pub use mapping::Mapped;
 pub use reader::ReadBuffer;
-pub use steps::{Opening, Released, Step, WaitsFor};
+pub use steps::{Found, OpenFile, Opening, Released, Step, WaitsFor};
 
 use ahead::Trails;
 use backing::{Devices, Opened};
@@ -53,6 +55,7 @@ pub(crate) use resolve::layout_of;
 
 use cache::{HeaderCache, Resolved};
 use dark::DarkTracks;
+use flights::Flights;
 use handles::{DirectoryHandle, Handles};
 use kept::Kept;
 use mapping::{Trust, Window};
@@ -176,6 +179,7 @@ pub struct Musefs {
     roots: ArcSwap<HashMap<RootId, PathBuf>>,
     stores: Stores,
     cache: HeaderCache,
+    flights: Arc<Flights>,
     handles: Handles,
     kept: Kept,
     trails: Trails,
@@ -211,6 +215,7 @@ impl Musefs {
             roots: ArcSwap::from_pointee(published.roots),
             stores: Stores::new(stores, published.inode_base),
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
+            flights: Arc::default(),
             handles: Handles::new(config.dir_handles_max, &metrics),
             kept: Kept::new(&metrics),
             trails: Trails::default(),

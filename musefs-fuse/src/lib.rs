@@ -1,18 +1,23 @@
 //! The edge of musefs: the command line, the kernel's requests, and the metrics that sit inside the mount.
 
 pub mod adapter;
+pub mod allocator;
 pub mod cli;
+pub mod clients;
 pub mod commands;
 pub mod control;
 pub mod dispatch;
 pub mod errno;
 pub mod files;
 pub mod health;
+pub mod http;
 pub mod invalidate;
 pub mod log;
 pub mod metrics;
 pub mod metrics_files;
 pub mod mountpoint;
+#[cfg_attr(not(feature = "stats"), path = "otlp/off.rs")]
+pub mod otlp;
 pub mod passthrough;
 pub mod refreshing;
 pub mod roots;

@@ -12,11 +12,15 @@ use musefs_telemetry::{
     metric_set,
 };
 
+use crate::clients::ClientMetrics;
+
 pub mod connection;
+pub mod http;
 pub mod mount;
 mod operations;
 pub mod process;
 
+use http::HttpMetrics;
 pub(crate) use operations::is_told;
 pub use operations::{
     ErrorNumber, Operation, OperationPhase, OperationScope, PhaseOf, TimedOperation,
@@ -52,6 +56,18 @@ pub enum Transport {
     Textfile,
     /// Over the control socket.
     Control,
+    /// Over HTTP.
+    Http,
+}
+
+/// What became of an operation that somebody follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "fate")]
+pub enum TraceFate {
+    /// The follower was told.
+    Told,
+    /// Too many waited for the follower already.
+    Dropped,
 }
 
 /// How telling the kernel to forget something went.
@@ -88,14 +104,17 @@ pub struct EdgeCounters {
     /// after its operation was answered in its place counts when it ends.
     #[metric(unit = "seconds")]
     pub(crate) op_phase: Counters<PhaseOf>,
-    /// Metrics texts that were given away, by how: opened as a file of the mount, written to a file for a collector, or asked
-    /// for at the control socket.
+    /// Metrics texts that were given away, by how: opened as a file of the mount, written to a file for a collector, asked
+    /// for at the control socket, or over HTTP.
     pub(crate) scrapes: Counters<Transport>,
     /// Snapshots that were rendered, of which several scrapes may be.
     pub(crate) renders: Counter,
     /// Time that rendering snapshots took.
     #[metric(unit = "seconds")]
     pub(crate) render: Counter,
+    /// Operations that `musefs trace --follow` and `musefs profile` wanted, by whether they were told. An operation counts once
+    /// for each that follows.
+    pub(crate) trace_operations: Counters<TraceFate>,
     /// Handles that the kernel reads by itself: no read of theirs is counted anywhere.
     pub(crate) passthrough_opens: Counter,
     /// Names and inodes that the kernel was told to forget after a refresh, by how that went.
@@ -112,10 +131,12 @@ pub struct EdgeCounters {
 pub struct EdgeMetrics {
     pub(crate) ops: Arc<Ops<Operation, ErrorNumber>>,
     pub(crate) counters: EdgeCounters,
+    pub(crate) clients: ClientMetrics,
     /// Foreground reads queued or running.
     pub(crate) reads_inflight: UpDownCounter,
     /// Reads answered with an error.
     pub(crate) read_errors: Counter,
+    pub(crate) http: HttpMetrics,
 }
 
 impl EdgeMetrics {
@@ -128,8 +149,10 @@ impl EdgeMetrics {
         Ok(Self {
             ops: Arc::new(Ops::declare_with(engine, "musefs", operations::SERIES)?),
             counters: EdgeCounters::declare(engine)?,
+            clients: ClientMetrics::declare(engine)?,
             reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
+            http: HttpMetrics::declare(engine)?,
         })
     }
 

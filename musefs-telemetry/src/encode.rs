@@ -6,6 +6,8 @@ pub mod json;
 pub use off::{json, openmetrics, plain};
 #[cfg(feature = "stats")]
 pub mod openmetrics;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "stats")]
 pub mod plain;
 pub mod prometheus;

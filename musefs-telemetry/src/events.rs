@@ -58,7 +58,7 @@ pub use subscribe::Subscription;
 
 use crate::describe::{AttributeEnum, DescribeError, Label};
 use crate::registry::Engine;
-use deliver::Quiet;
+pub(crate) use deliver::Quiet;
 use queue::Queue;
 use ring::{Ring, Shards};
 pub(crate) use subscribe::Entry;

@@ -9,7 +9,7 @@
 //!                │                                                                ├─ handlers in line, or later by a queue
 //!                │                                                                └─ kept: the last, the failed, the slow
 //! read       Snapshot (sum of the slabs) ─ Cursor (this reader's baseline) ─ Batch, commit or drop ─ Reporter
-//!            encoders: Prometheus text, OpenMetrics, JSON   ×   a string of the caller's, HTTP
+//!            encoders: Prometheus text, OpenMetrics, JSON, OTLP   ×   a string of the caller's, HTTP, OTLP
 //! ```
 //!
 //! A writer adds to a cell that only its own thread writes, so an increment takes no lock and shares no cache line. A reader
@@ -17,7 +17,8 @@
 //!
 //! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
 //! operations, [`events`] to hear of them one by one, [`logging`] to
-//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time,
+//! [`busiest`] for the values of a label that nobody knows beforehand, [`cursor`] and [`report`] to read, [`encode`] for
 //! texts.
 //!
 //! # Where to find what you know
@@ -29,6 +30,7 @@
 //! | an operation's total, errors, buckets, quantile | `op_total`, `op_errors`, `op_buckets`, `op_quantile_ns` of [`stats::Stats`] |
 //! | metrics that are registered under a name | `register_counter`, `register_gauge`, `register_histogram` and `register_op` of [`Engine`]; [`register_op!`] for a literal name |
 //! | a page of numbers for people | [`stats::dump_text`] |
+//! | OTLP | feature `otlp`: `encode::otlp` makes the messages, `export::otlp` sends them |
 //! | an exporter that blocks its thread | `http::serve_blocking` |
 //! | shards or per-core cells that stay visible | `per_shard` of [`Counters`], up to [`metrics::MAX_SHARDS`] |
 //! | a derived set of metrics, of attributes | [`metric_set`], [`attribute_set`] |
@@ -50,7 +52,8 @@
 //! | one more in flight, until dropped | `in_flight` of [`UpDownCounter`] |
 //!
 //! Features: `stats` (default) counts; without it every type is empty and every call vanishes. `http` serves the texts.
-//! `logs` has operations as lines of `tracing`, `tracing` as nested spans.
+//! `otlp` sends metrics and operations to a collector of `OpenTelemetry`. `logs` has operations as lines of `tracing`, `tracing`
+//! as nested spans.
 //!
 //! ```
 //! use musefs_telemetry::{Engine, Family, Label, encode::prometheus};
@@ -74,6 +77,8 @@
 extern crate self as musefs_telemetry;
 
 mod buckets;
+#[cfg(feature = "stats")]
+pub mod busiest;
 // A model explores the cells alone.
 #[cfg(any(feature = "stats", loom))]
 pub mod cells;
@@ -87,6 +92,8 @@ pub mod encode;
 mod event;
 #[cfg(feature = "stats")]
 pub mod events;
+#[cfg(feature = "otlp")]
+pub mod export;
 #[cfg(feature = "stats")]
 pub mod histograms;
 #[cfg(feature = "http")]
@@ -116,14 +123,17 @@ pub mod stats;
 mod off;
 #[cfg(not(feature = "stats"))]
 pub use off::{
-    cursor, dynamic, events, histograms, logging, metrics, registry, report, scope, snapshot, stats,
+    busiest, cursor, dynamic, events, histograms, logging, metrics, registry, report, scope,
+    snapshot, stats,
 };
 
+pub use busiest::Busiest;
 pub use cursor::{Batch, Cursor, Temporality};
 pub use describe::{
     AttributeEnum, AttributeSet, ClosedSet, DescribeError, Family, Instrument, Kind, Label,
     SeriesKey, Stability, Unit,
 };
+pub use event::RequestId;
 pub use events::{EventHandler, Events, OperationEvent, Subscription, TierEvent, fields};
 pub use histograms::{Buckets, Histogram, Histograms};
 pub use metrics::{

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 pub mod audio;
 pub mod catalogue;
+pub mod control;
 pub mod hanging;
+pub mod http;
 pub mod judge;
 pub mod kinds;
 pub mod library;

@@ -35,7 +35,7 @@ Where standard output is no terminal, one interval is printed as text, as with -
 
 Examples:
   musefs stats ~/mnt
-  musefs stats http://127.0.0.1:9494 --interval 5
+  musefs stats http://127.0.0.1:9184 --interval 5
   musefs stats ~/mnt --once --json | jq .bytes_per_second
 
 Exit codes: 0 done, 1 could not, 64 wrong usage.";

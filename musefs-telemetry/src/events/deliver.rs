@@ -14,11 +14,11 @@ thread_local! {
 
 /// A thread whose operations raise no events, because a handler does them.
 #[derive(Debug)]
-pub(super) struct Quiet(PhantomData<*const ()>);
+pub(crate) struct Quiet(PhantomData<*const ()>);
 
 impl Quiet {
     /// `None` when the thread is quiet already.
-    pub(super) fn begin() -> Option<Self> {
+    pub(crate) fn begin() -> Option<Self> {
         (!QUIET.replace(true)).then_some(Self(PhantomData))
     }
 }

@@ -41,10 +41,16 @@ impl Server {
         let config = config
             .replace("localhost:9100", &exporter.address())
             .replace("15s", "500ms");
-        std::fs::write(directory.join("prometheus.yml"), config).expect("a file of the test's own");
         let rules = contrib_text("prometheus-rules.yml");
         std::fs::write(directory.join("prometheus-rules.yml"), rules)
             .expect("a file of the test's own");
+        Self::prometheus_with(&config, directory)
+    }
+
+    /// A Prometheus with this configuration.
+    #[track_caller]
+    pub fn prometheus_with(config: &str, directory: &Path) -> Self {
+        std::fs::write(directory.join("prometheus.yml"), config).expect("a file of the test's own");
         Self::start(|port| {
             let mut command = Command::new("prometheus");
             command

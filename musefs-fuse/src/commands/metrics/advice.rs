@@ -125,6 +125,18 @@ pub(super) const GROUPS: &[Group] = &[
                 "musefs_fuse_congestion_threshold",
                 "Nothing to do: from so many background requests on the kernel holds back.",
             ),
+            (
+                "musefs_client_requests_total",
+                "A name that grows fast: that program crawls the mount, or is what you listen with. Much `unknown`: programs that end at once, such as those of a script. `--no-clients` leaves it out.",
+            ),
+            (
+                "musefs_client_read_bytes_total",
+                "A name that grows fast with nobody listening: that program reads whole files, such as an indexer or a backup. Exclude the mount there.",
+            ),
+            (
+                "musefs_client_names_displaced_total",
+                "Growing fast: more than 16 programs ask in turn, and the numbers of the smaller ones begin anew again and again. Those of the busiest are right all the same.",
+            ),
         ],
     },
     Group {
@@ -210,6 +222,10 @@ pub(super) const GROUPS: &[Group] = &[
             (
                 "musefs_resolves_total",
                 "`open` growing while the same files are opened again: raise `--header-cache-mib`.",
+            ),
+            (
+                "musefs_resolves_coalesced_total",
+                "Growing: several programs open the same files at once. Nothing to do: the work is done once for all of them.",
             ),
             (
                 "musefs_resolve_seconds_total",
@@ -433,12 +449,32 @@ pub(super) const GROUPS: &[Group] = &[
                 "Nothing to do: divide how much a counter grew between two texts by how much this did.",
             ),
             (
+                "musefs_trace_operations_total",
+                "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
+            ),
+            (
                 "musefs_renders_total",
                 "Nothing to do: at most one per second, however many read.",
             ),
             (
                 "musefs_render_seconds_total",
                 "More than some milliseconds for each: the machine is out of processor time.",
+            ),
+            (
+                "musefs_http_requests_total",
+                "`4xx` growing: somebody asks without the token, or for what is not there. `5xx` growing: the mount is failing, or does not come to answer.",
+            ),
+            (
+                "musefs_http_connections",
+                "At 64 for long: somebody opens connections and asks nothing, and others have to wait.",
+            ),
+            (
+                "musefs_otlp_exports_total",
+                "`retried` growing and `sent` not: the collector is away, or the URL is wrong. `refused` growing: it does not take what it gets; its own log says why. All zero: nothing is sent without `--otlp-endpoint`.",
+            ),
+            (
+                "musefs_otlp_dropped_total",
+                "`spans` growing: more operations than can be sent; `--otlp-spans slow` picks the ones that matter. `metrics` growing: see `refused` above.",
             ),
             (
                 "musefs_log_lines_dropped_total",

@@ -10,15 +10,20 @@ use musefs_core::refresh::TreeConfig;
 use musefs_core::serve::{Mode, ServeConfig};
 use musefs_core::template::{Fallbacks, Template, known_fields};
 use musefs_telemetry::Engine;
+use musefs_telemetry::{event_warn, logging};
 
 use super::config;
 use crate::adapter::Appearance;
 use crate::cli::{MetricsDirectory, ModeArg, MountArgs};
 use crate::commands::{Failure, owners};
+use crate::files;
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{self, DirectoryName, LINK_NAME, Presentation};
 use crate::passthrough::Passthrough;
-use crate::textfile::Textfile;
+use crate::textfile::{Held, Textfile};
+
+/// How long the file for the metrics may still be kept by a mount that is ending.
+const TEXTFILE_PATIENCE: Duration = Duration::from_secs(6);
 
 fn mode(args: &MountArgs) -> Mode {
     match args.mode {
@@ -161,26 +166,36 @@ pub(super) fn textfile(args: &MountArgs, mountpoint: &Path) -> Result<Option<Tex
             .as_ref()
             .map(group)
             .transpose()?,
+        held: Held::default(),
     };
-    let directory = file
-        .path
+    files::refuse_inside_musefs(&file.path, "--metrics-textfile")?;
+    refuse_at(mountpoint, &file.path, "--metrics-textfile")?;
+    file.check()?;
+    file.await_free(TEXTFILE_PATIENCE)?;
+    if !file.is_collected() {
+        event_warn!(
+            logging::admin(),
+            "textfile.name.unread",
+            message = "a file of metrics does not end in .prom: node_exporter reads only files that do",
+            path = %path.display(),
+        );
+    }
+    Ok(Some(file))
+}
+
+/// Refuses a file at a mountpoint, under which it would be hidden.
+pub(super) fn refuse_at(mountpoint: &Path, path: &Path, what: &str) -> Result<(), Failure> {
+    let directory = path
         .parent()
         .and_then(|directory| directory.canonicalize().ok());
     if directory.is_some_and(|directory| directory.starts_with(mountpoint)) {
         return Err(Failure::usage(anyhow!(
-            "--metrics-textfile {}: lies at the mountpoint {}, where nothing can be written; give a path outside of it",
+            "{what} {}: lies at the mountpoint {}, where nothing can be written; give a path outside of it",
             path.display(),
             mountpoint.display()
         )));
     }
-    file.check()?;
-    if !file.is_collected() {
-        tracing::warn!(
-            "{} does not end in .prom: node_exporter reads only files that do",
-            path.display()
-        );
-    }
-    Ok(Some(file))
+    Ok(())
 }
 
 /// `path` as text; bytes that are not UTF-8 as `\xNN`, so that two paths never give one text.

@@ -7,15 +7,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::options;
-use crate::cli::MountArgs;
+use crate::cli::{HttpArgs, MountArgs};
+use crate::clients::Clients;
 use crate::commands::Failure;
+use crate::dispatch::Dispatch;
+use crate::files;
+use crate::http::{Endpoint, Listen, Server, Token};
 use crate::metrics::Transport;
 use crate::metrics_files::MetricsFiles;
+use crate::otlp;
 use crate::textfile::{self, Keeper, Textfile};
 
 /// What was asked for and can be had, before anything runs.
 pub(super) struct Wanted {
     textfile: Option<Textfile>,
+    endpoint: Option<Endpoint>,
+    otlp: Option<otlp::Wanted>,
 }
 
 impl Wanted {
@@ -26,6 +33,8 @@ impl Wanted {
     pub(super) fn of(args: &MountArgs, mountpoint: &Path) -> Result<Self, Failure> {
         Ok(Self {
             textfile: options::textfile(args, mountpoint)?,
+            endpoint: endpoint(&args.http, mountpoint)?,
+            otlp: otlp::Wanted::of(&args.otlp).map_err(Failure::usage)?,
         })
     }
 
@@ -37,6 +46,7 @@ impl Wanted {
         self,
         args: &MountArgs,
         metrics: &Arc<MetricsFiles>,
+        otlp: otlp::Counts,
     ) -> io::Result<Outlets> {
         let interval = args.metrics_textfile_interval;
         let given = Arc::clone(metrics);
@@ -45,19 +55,84 @@ impl Wanted {
             .textfile
             .map(|file| Keeper::start(file, interval, text))
             .transpose()?;
-        Ok(Outlets { keeper })
+        let server = self
+            .endpoint
+            .map(|endpoint| {
+                super::say(io::stdout(), format_args!("metrics at {}", endpoint.told()));
+                endpoint.start(metrics)
+            })
+            .transpose()?;
+        let sent = self.otlp;
+        let otlp = sent
+            .map(|sent| sent.start(&args.otlp, metrics, otlp))
+            .transpose()?;
+        Ok(Outlets {
+            keeper,
+            server,
+            clients: clients(args, metrics.dispatch())?,
+            otlp,
+        })
     }
+}
+
+/// Has it noted who asks, unless that is not wanted.
+fn clients(args: &MountArgs, dispatch: &Dispatch) -> io::Result<Option<Arc<Clients>>> {
+    let metrics = &dispatch.metrics().clients;
+    if args.clients.no_clients {
+        metrics.silence();
+        return Ok(None);
+    }
+    let clients = Clients::start(metrics)?;
+    dispatch.tell_clients(Arc::clone(&clients));
+    Ok(Some(clients))
 }
 
 /// What runs.
 pub(super) struct Outlets {
     keeper: Option<Keeper>,
+    server: Option<Server>,
+    clients: Option<Arc<Clients>>,
+    otlp: Option<otlp::Outlet>,
 }
 
 impl Outlets {
     /// Ends all of them; whether they ended before `deadline`.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
-        let keeper = self.keeper.as_ref();
-        keeper.is_none_or(|keeper| keeper.stop(deadline))
+        let (keeper, server) = (self.keeper.as_ref(), self.server.as_ref());
+        let clients = self.clients.as_ref();
+        let otlp = self.otlp.as_ref();
+        let stopped = [
+            keeper.is_none_or(|keeper| keeper.stop(deadline)),
+            server.is_none_or(|server| server.stop(deadline)),
+            clients.is_none_or(|clients| clients.stop(deadline)),
+            otlp.is_none_or(|otlp| otlp.stop(deadline)),
+        ];
+        !stopped.contains(&false)
     }
+}
+
+/// The endpoint that the flags of a mount at `mountpoint` ask for, listening.
+fn endpoint(args: &HttpArgs, mountpoint: &Path) -> Result<Option<Endpoint>, Failure> {
+    let Some(listen) = &args.metrics_listen else {
+        return Ok(None);
+    };
+    let listen = match listen {
+        Listen::Unix(path) => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            apart(&path, mountpoint, "the socket")?;
+            Listen::Unix(path)
+        }
+        address @ Listen::Address(_) => address.clone(),
+    };
+    let token = args.metrics_token_file.as_deref().map(|path| {
+        apart(path, mountpoint, "the token")?;
+        Token::read(path).map_err(Failure::from)
+    });
+    Ok(Some(Endpoint::open(&listen, token.transpose()?)?))
+}
+
+/// Refuses a path inside a musefs mount, or where this one will be.
+fn apart(path: &Path, mountpoint: &Path, what: &str) -> Result<(), Failure> {
+    files::refuse_inside_musefs(path, what)?;
+    options::refuse_at(mountpoint, path, what)
 }
