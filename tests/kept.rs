@@ -61,3 +61,25 @@ pub fn page(path: &str, command: &str, printed: &str) {
         "{path} is not what `{command}` prints; UPDATE=1 cargo test writes it"
     );
 }
+
+/// Compares a table of the page `path` of the repository, found by its first line, with what it is to be.
+#[track_caller]
+pub fn table(path: &str, expected: &str) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let text = std::fs::read_to_string(&page).expect("the page");
+    let heading = expected.lines().next().expect("a table has a heading");
+    let begin = text.find(heading).expect("the page has the table");
+    let end = begin
+        + text[begin..]
+            .find("\n\n")
+            .map_or(text.len() - begin, |end| end + 1);
+    if is_updating() {
+        let updated = format!("{}{expected}{}", &text[..begin], &text[end..]);
+        std::fs::write(&page, updated).expect("the page");
+        return;
+    }
+    assert!(
+        &text[begin..end] == expected,
+        "the table `{heading}` of {path} is not as it should be; UPDATE=1 cargo test writes it"
+    );
+}

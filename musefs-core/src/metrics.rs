@@ -104,6 +104,9 @@ pub struct Metrics {
     pub(crate) starved: Counter,
     /// Times that it had to be found out where the bytes of a served file are, also in vain, by cause.
     pub(crate) resolves: Counters<ResolveCause>,
+    /// Opens that waited for another request which was just finding that out for the same file, and used what it found. They
+    /// are none of the resolves.
+    pub(crate) resolves_coalesced: Counter,
     /// Time that finding out where the bytes of served files are took, by cause.
     #[metric(unit = "seconds")]
     pub(crate) resolve: Counters<ResolveCause>,

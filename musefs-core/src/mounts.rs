@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use musefs_telemetry::{event_warn, logging};
+
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -16,6 +18,8 @@ pub struct Mount {
     pub device: u64,
     /// Whether it is a musefs.
     pub is_musefs: bool,
+    /// The number of the user who mounted it, where the kernel says.
+    pub user: Option<u32>,
 }
 
 /// The mounts that this process sees, in the order in which they were made.
@@ -30,7 +34,12 @@ impl Mounts {
         match fs::read("/proc/self/mountinfo") {
             Ok(mountinfo) => Self::parse(&mountinfo),
             Err(error) => {
-                tracing::warn!(%error, "/proc/self/mountinfo cannot be read: musefs mounts are not told from other directories");
+                event_warn!(
+                    logging::global(),
+                    "process.mounts.unreadable",
+                    message = "/proc/self/mountinfo cannot be read: musefs mounts are not told from other directories",
+                    error = %error,
+                );
                 Self::default()
             }
         }
@@ -100,12 +109,18 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let separator = fields.iter().position(|field| *field == b"-")?;
     let file_system = *fields.get(separator + 1)?;
     let source = *fields.get(separator + 2)?;
+    let options = fields.get(separator + 3).copied().unwrap_or_default();
+    let user = options.split(|&byte| byte == b',').find_map(|option| {
+        let number = option.strip_prefix(b"user_id=")?;
+        std::str::from_utf8(number).ok()?.parse().ok()
+    });
     let device = std::str::from_utf8(fields.get(2)?).ok()?;
     let (major, minor) = device.split_once(':')?;
     Some(Mount {
         point: PathBuf::from(OsString::from_vec(unescape(fields.get(4)?))),
         device: libc::makedev(major.parse().ok()?, minor.parse().ok()?),
         is_musefs: file_system == b"fuse.musefs" || (file_system == b"fuse" && source == b"musefs"),
+        user,
     })
 }
 
@@ -160,6 +175,9 @@ mod tests {
             Some(libc::makedev(0, 77))
         );
         assert_eq!(mounts.at(Path::new("/mnt")), None);
+        let user = |point: &str| mounts.at(Path::new(point)).and_then(|mount| mount.user);
+        assert_eq!(user("/mnt/my music"), Some(0));
+        assert_eq!(user("/mnt/other"), None);
     }
 
     #[test]

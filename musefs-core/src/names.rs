@@ -7,6 +7,7 @@
 //! Names are compared as bytes: `Abba` and `ABBA` are two names, as everywhere on Linux. What differs only in case or in
 //! Unicode normalisation is not folded.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -43,10 +44,10 @@ impl ServedPath {
     pub fn new<'a>(
         names: impl IntoIterator<Item = &'a str>,
         extension: Option<&str>,
-        fallback: &str,
+        fallback: &'a str,
     ) -> Self {
         let mut shortened = false;
-        let mut names: Vec<String> = names
+        let mut names: Vec<Cow<'a, str>> = names
             .into_iter()
             .map(|name| {
                 let (name, cut) = component(name, fallback);
@@ -54,29 +55,43 @@ impl ServedPath {
                 name
             })
             .collect();
-        let mut file = names
+        let file = names
             .pop()
             .unwrap_or_else(|| component(fallback, NAME_OF_LAST_RESORT).0);
-        let extension = extension.map(dotted_extension).unwrap_or_default();
-        let stem_len = cut(&file, NAME_BYTES_MAX - extension.len()).len();
-        shortened |= stem_len < file.len();
-        file.truncate(stem_len);
-        file.push_str(&extension);
+        let extension = extension.map_or(Cow::Borrowed(""), safe_extension);
+        let extension_len = match extension.len() {
+            0 => 0,
+            len => len + 1,
+        };
+        let stem = cut(&file, NAME_BYTES_MAX - extension_len);
+        shortened |= stem.len() < file.len();
 
-        let mut text = String::new();
-        for (depth, name) in names.iter().enumerate() {
-            let len_with_file = text.len() + name.len() + 1 + file.len();
-            if depth + 1 == PATH_COMPONENTS_MAX || len_with_file > PATH_BYTES_MAX {
+        let file_len = stem.len() + extension_len;
+        let mut directories_len = 0;
+        let mut depth = 0;
+        for name in &names {
+            let len = directories_len + name.len() + 1;
+            if depth + 1 == PATH_COMPONENTS_MAX || len + file_len > PATH_BYTES_MAX {
                 shortened = true;
                 break;
             }
+            directories_len = len;
+            depth += 1;
+        }
+        // As long as it comes out, so that it is not moved when it is done.
+        let mut text = String::with_capacity(directories_len + file_len);
+        for name in &names[..depth] {
             text.push_str(name);
             text.push('/');
         }
-        text.push_str(&file);
+        text.push_str(stem);
+        if !extension.is_empty() {
+            text.push('.');
+            text.push_str(&extension);
+        }
         Self {
             text: text.into(),
-            extension_len: u8::try_from(extension.len()).expect("bounded by EXTENSION_BYTES_MAX"),
+            extension_len: u8::try_from(extension_len).expect("bounded by EXTENSION_BYTES_MAX"),
             shortened,
         }
     }
@@ -88,10 +103,15 @@ impl ServedPath {
 
     /// The names of the directories, outermost first.
     pub fn directories(&self) -> impl Iterator<Item = &str> {
-        let directories = self.text.rsplit_once('/').map(|(before, _)| before);
+        let directories = self.directory();
         directories
             .into_iter()
             .flat_map(|directories| directories.split('/'))
+    }
+
+    /// The directory with `/` between its names; `None` where the file is at the root.
+    pub fn directory(&self) -> Option<&str> {
+        self.text.rsplit_once('/').map(|(before, _)| before)
     }
 
     /// The name of the file.
@@ -123,9 +143,15 @@ pub fn numbered(name: &str, extension_len: usize, number: u32) -> String {
 
 /// The extension of a backing file in lower case, as its served file has it. Bytes that are no Unicode are shown as
 /// U+FFFD.
-pub fn extension_of(path: &[u8]) -> Option<String> {
+pub fn extension_of(path: &[u8]) -> Option<Cow<'_, str>> {
     let extension = Path::new(OsStr::from_bytes(path)).extension()?;
-    Some(extension.to_string_lossy().to_lowercase())
+    let extension = extension.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    Some(if extension.bytes().all(is_plain) {
+        extension
+    } else {
+        extension.to_lowercase().into()
+    })
 }
 
 /// `text` up to `len_max` bytes, without the last character when that would be split, nor white space at the end.
@@ -141,35 +167,42 @@ pub(crate) fn cut(text: &str, len_max: usize) -> &str {
 }
 
 /// One name made of `raw`, or of `fallback` when `raw` has nothing to show, and whether it was cut.
-fn component(raw: &str, fallback: &str) -> (String, bool) {
+fn component<'a>(raw: &'a str, fallback: &'a str) -> (Cow<'a, str>, bool) {
     let shown = [raw, fallback, NAME_OF_LAST_RESORT]
         .into_iter()
         .map(str::trim)
         .find(|name| !name.is_empty())
         .expect("the last resort is not empty");
+    let is_odd = |c: char| c == '/' || c.is_control();
+    // Nearly all names are as they should be.
+    if shown.len() <= NAME_BYTES_MAX && !shown.starts_with('.') && !shown.contains(is_odd) {
+        return (Cow::Borrowed(shown), false);
+    }
     // `.` and `..` mean something else, and names like them only confuse.
     let is_only_dots = shown.chars().all(|c| c == '.' || c.is_whitespace());
-    let safe: String = shown
+    let mut safe: String = shown
         .chars()
         .map(|c| match c {
-            '/' => '_',
             '.' if is_only_dots => '_',
-            c if c.is_control() => '_',
+            c if is_odd(c) => '_',
             c => c,
         })
         .collect();
     let kept = cut(&safe, NAME_BYTES_MAX).len();
-    (safe[..kept].to_owned(), kept < safe.len())
+    let is_cut = kept < safe.len();
+    safe.truncate(kept);
+    (Cow::Owned(safe), is_cut)
 }
 
-/// `extension` with its dot, safe and bounded; empty where there is nothing to show.
-fn dotted_extension(extension: &str) -> String {
-    let extension = extension.trim();
-    if extension.is_empty() {
-        return String::new();
+/// `extension` without its dot, safe and bounded; empty where there is nothing to show.
+fn safe_extension(extension: &str) -> Cow<'_, str> {
+    if extension.trim().is_empty() {
+        return Cow::Borrowed("");
     }
-    let (safe, _) = component(extension, NAME_OF_LAST_RESORT);
-    format!(".{}", cut(&safe, EXTENSION_BYTES_MAX))
+    match component(extension, NAME_OF_LAST_RESORT).0 {
+        Cow::Borrowed(safe) => Cow::Borrowed(cut(safe, EXTENSION_BYTES_MAX)),
+        Cow::Owned(safe) => Cow::Owned(cut(&safe, EXTENSION_BYTES_MAX).to_owned()),
+    }
 }
 
 #[cfg(test)]

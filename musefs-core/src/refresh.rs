@@ -10,7 +10,7 @@ mod draft;
 mod holdings;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,13 +23,21 @@ use crate::ids::TrackId;
 use crate::metrics::{CoreMetrics, PollOutcome, TrackChange, nanoseconds};
 use crate::serve::{INODE_TRACK_BASE, Mode, Musefs, Published, Renewed};
 use crate::stop::Stop;
-use crate::store::{Mark, Store, StoreError, log_path, memory_used, now_ns};
+use crate::store::{Fields, Mark, Store, StoreError, TrackRow, log_path, memory_used, now_ns};
 use crate::template::{Fallbacks, NumberWidths, Siblings, Template};
 use crate::tree::{Changes, DirectoryInodes, Entry, Inode, NodeKind, Tree, changes};
 use draft::{Drafts, Waiting, finish};
+use musefs_telemetry::{event_debug, event_error, event_info, logging};
 
 pub use holdings::{Holdings, TrackChanges};
 pub use watch::Watch;
+
+/// Numbers that a store has handed out, at least one for each row, from which on it is read by two connections: opening
+/// another takes longer than reading as many rows.
+const ROWS_FOR_TWO_CONNECTIONS: i64 = 2_000;
+
+/// Rows read at once from which on it pays to give back the memory that it took.
+const ROWS_FOR_RELEASE: u64 = 1_000;
 
 /// What decides how a tree looks.
 #[derive(Clone, Debug)]
@@ -138,7 +146,7 @@ pub struct Refresher {
     highest: i64,
     widths: NumberWidths,
     /// The tracks of the published tree.
-    listed: HashMap<TrackId, Listed>,
+    listed: BTreeMap<TrackId, Listed>,
     /// What they are.
     holdings: Holdings,
     /// Whether `widths` and `listed` are those of the published tree.
@@ -185,7 +193,7 @@ impl Refresher {
             mark: store.mark()?,
             highest: 0,
             widths: NumberWidths::default(),
-            listed: HashMap::new(),
+            listed: BTreeMap::new(),
             holdings: Holdings::default(),
             is_in_step: false,
             taken_over: None,
@@ -235,15 +243,23 @@ impl Refresher {
         self.widths = NumberWidths::default();
         let keys = self.config.template.tag_keys();
         let mut drafts = Drafts::new(&self.config, &keys, self.inode_base, &mut self.widths);
-        let pass = self
-            .store
-            .for_each_track(&keys, |row, fields| drafts.take(&row, fields))?;
+        let beside = connection_beside(&self.path, &mark, &self.metrics);
+        let take = |row: TrackRow, fields: &Fields| drafts.take(&row, fields);
+        let pass = match beside {
+            Some(beside) => self.store.for_each_track_with(beside, &keys, take),
+            None => self.store.for_each_track(&keys, take),
+        }?;
         let (mut waiting, left) = (drafts.waiting, drafts.left);
         let numbers = waiting.iter().map(|waiting| waiting.sequence);
         let highest = numbers.chain([mark.sequence]).max().unwrap_or_default();
         if previous.is_some_and(|previous| self.contradicts(previous, &waiting)) {
             // An older copy was put in place and edited: its numbers stand for something else by now.
-            tracing::info!(path = %self.path.display(), "the store was restored; everything is built anew");
+            event_info!(
+                logging::engine(),
+                "store.file.restored",
+                message = "the store was restored; everything is built anew",
+                path = %self.path.display(),
+            );
             report.restored = true;
             let shift = self.highest.max(highest).cast_unsigned() + 1;
             self.inode_base += shift;
@@ -290,6 +306,7 @@ impl Refresher {
         self.is_in_step = true;
         // What was noted on the way is all of it.
         self.widths.take_changed();
+        self.release_memory();
         if previous.is_none() {
             self.metrics.refresh.last_success_timestamp.set(now_ns());
             self.show_last_scan();
@@ -313,7 +330,11 @@ impl Refresher {
     /// What the store tells of the last scan. Trouble with that is none with the tracks.
     fn show_last_scan(&self) {
         let run = self.store.last_finished_scan().unwrap_or_else(|error| {
-            tracing::debug!("the last scan is not known: {error}");
+            event_debug!(
+                logging::engine(),
+                "store.scan.unknown",
+                message = %format_args!("the last scan is not known: {error}"),
+            );
             None
         });
         self.metrics.last_scan.show(run.as_ref());
@@ -391,6 +412,13 @@ impl Refresher {
         refreshed
     }
 
+    /// Gives back what the store holds of the rows that a large pass read. Trouble with that is none with the tracks.
+    fn release_memory(&self) {
+        if let Err(error) = self.store.release_memory() {
+            tracing::debug!("the store keeps its memory: {error}");
+        }
+    }
+
     /// Counts what a refresh did.
     fn note(&self, report: &BuildReport) {
         let metrics = &self.metrics.refresh;
@@ -434,7 +462,13 @@ impl Refresher {
                 musefs.publish_roots(advanced.published.roots);
                 return Ok(None);
             }
-            tracing::debug!(report = ?advanced.report, names = advanced.changes.names.len(), "refreshed");
+            event_debug!(
+                logging::engine(),
+                "refresh.tree.advanced",
+                message = "the tree has what changed in the store",
+                names = advanced.changes.names.len(),
+                report = ?advanced.report,
+            );
             let renewed = Renewed::Some(advanced.renewed);
             musefs.publish(advanced.published, None, &renewed);
             self.note_visible(committed_ns);
@@ -451,10 +485,12 @@ impl Refresher {
         self.note(&report);
         let different = changes(&previous, &published.tree);
         musefs.set_needs_rebuild(false);
-        tracing::debug!(
-            ?report,
+        event_debug!(
+            logging::engine(),
+            "refresh.tree.built",
+            message = "the tree was built anew",
             names = different.names.len(),
-            "a tree from nothing"
+            report = ?report,
         );
         let renewed = if report.restored || self.taken_over.is_some() {
             Renewed::All
@@ -497,7 +533,12 @@ impl Refresher {
             musefs.store_connections(),
             &self.metrics,
         )?);
-        tracing::info!(path = %self.path.display(), "the store was replaced; everything is built anew");
+        event_info!(
+            logging::engine(),
+            "store.file.replaced",
+            message = "the store was replaced; everything is built anew",
+            path = %self.path.display(),
+        );
         self.inode_base += self.highest.cast_unsigned() + 1;
         self.highest = 0;
         self.identity = Identity {
@@ -522,20 +563,27 @@ impl Refresher {
         let _over = Over(stop);
         let mut complained = false;
         while stop.goes_on_after(interval) {
+            let _entered = stop.cause().enter();
             let polled = catch_unwind(AssertUnwindSafe(|| self.poll(musefs)));
             let Ok(polled) = polled else {
                 musefs.set_needs_rebuild(true);
                 let polls = &self.metrics.refresh.polls;
                 polls.increment(PollOutcome::Failed);
-                tracing::error!(
-                    "a refresh panicked; the tree stays as it is, and the next poll tries again"
+                event_error!(
+                    logging::engine(),
+                    "refresh.poll.panicked",
+                    message = "a refresh panicked; the tree stays as it is, and the next poll tries again",
                 );
                 continue;
             };
             match polled {
                 Ok(changes) => {
                     if std::mem::take(&mut complained) {
-                        tracing::info!("the tree is refreshed again");
+                        event_info!(
+                            logging::engine(),
+                            "refresh.poll.recovered",
+                            message = "the tree is refreshed again",
+                        );
                     }
                     if let Some(changes) = changes {
                         told(changes);
@@ -545,7 +593,11 @@ impl Refresher {
                 // Once per trouble, not once per poll.
                 Err(error) if !complained => {
                     complained = true;
-                    tracing::error!("the tree is not refreshed until this is mended: {error}");
+                    event_error!(
+                        logging::engine(),
+                        "refresh.poll.failed",
+                        message = %format_args!("the tree is not refreshed until this is mended: {error}"),
+                    );
                 }
                 Err(_) => {}
             }
@@ -554,7 +606,7 @@ impl Refresher {
 }
 
 /// What is remembered of those that are about to be listed.
-fn listed(waiting: &[Waiting]) -> HashMap<TrackId, Listed> {
+fn listed(waiting: &[Waiting]) -> BTreeMap<TrackId, Listed> {
     let of = |waiting: &Waiting| {
         let listed = Listed {
             inode: waiting.inode,
@@ -565,6 +617,16 @@ fn listed(waiting: &[Waiting]) -> HashMap<TrackId, Listed> {
         (waiting.track, listed)
     };
     waiting.iter().map(of).collect()
+}
+
+/// Another connection to the store at `path`, where there is so much to read that two are faster than one.
+fn connection_beside(path: &Path, mark: &Mark, metrics: &CoreMetrics) -> Option<Store> {
+    if mark.sequence < ROWS_FOR_TWO_CONNECTIONS {
+        return None;
+    }
+    let mut store = Store::open(path).ok()?;
+    store.count_with(&metrics.store);
+    Some(store)
 }
 
 struct Over<'a>(&'a Stop);

@@ -41,6 +41,10 @@ use crate::store::{Store, StoreError, now_ns};
 /// Batches of found files that wait to be compared: room enough that the walk goes on while the known tracks are read.
 const FOUND_BATCHES_QUEUED_MAX: usize = 64;
 
+/// Threads that read and probe files, at least, where nobody said otherwise: those whose file is not in the page cache only
+/// wait, and a disk answers many as soon as one.
+pub const PROBE_THREADS_MIN: usize = 16;
+
 /// Files that a thread probes in one go: enough that the threads do not wake one another for each file.
 const PROBE_BATCH_FILES_MAX: usize = 16;
 
@@ -53,7 +57,8 @@ const WRITE_BATCHES_QUEUED_MAX: usize = 16;
 /// How to scan.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ScanOptions {
-    /// Threads that read and probe files; as many as the machine runs at once where `None`.
+    /// Threads that read and probe files; where `None`, as many as the machine runs at once, and at least
+    /// [`PROBE_THREADS_MIN`].
     pub jobs: Option<NonZeroUsize>,
     /// Whether files are read again that are as their rows say.
     pub force: bool,
@@ -251,11 +256,13 @@ fn run_threads(
     walk: impl FnOnce(SyncSender<Vec<walk::FileFound>>) -> walk::Walked + Send,
     shared: &Shared<'_>,
 ) -> Result<(u64, compare::Compared, write::Written), StoreError> {
-    let jobs = shared
-        .options
-        .jobs
-        .or_else(|| thread::available_parallelism().ok())
-        .map_or(1, NonZeroUsize::get);
+    let jobs = shared.options.jobs.map_or_else(
+        || {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            cores.max(PROBE_THREADS_MIN)
+        },
+        NonZeroUsize::get,
+    );
     thread::scope(|scope| {
         let (to_compare, found) = sync_channel(FOUND_BATCHES_QUEUED_MAX);
         let (to_probe, files) = sync_channel::<Vec<FileToProbe>>(PROBE_BATCHES_QUEUED_MAX);

@@ -25,6 +25,7 @@ use crate::tree::{Inode, NodeIndex, NodeKind, Tree};
 mod backing;
 mod cache;
 mod dark;
+mod flights;
 mod handles;
 mod mapping;
 mod pattern;
@@ -37,16 +38,18 @@ mod superseded;
 mod troubles;
 
 pub use backing::Attempt;
+pub use flights::{Flight, OnLanding};
 pub use handles::{Handle, HandleId};
 pub use mapping::Mapped;
 pub use reader::ReadBuffer;
-pub use steps::{Opening, Released, Step, WaitsFor};
+pub use steps::{Found, OpenFile, Opening, Released, Step, WaitsFor};
 
 use backing::{Devices, Opened};
 pub(crate) use resolve::layout_of;
 
 use cache::{HeaderCache, Resolved};
 use dark::DarkTracks;
+use flights::Flights;
 use handles::{DirectoryHandle, Handles};
 use mapping::{Trust, Window};
 use readahead::Budget;
@@ -169,6 +172,7 @@ pub struct Musefs {
     roots: ArcSwap<HashMap<RootId, PathBuf>>,
     stores: Stores,
     cache: HeaderCache,
+    flights: Arc<Flights>,
     handles: Handles,
     devices: Devices,
     trust: Trust,
@@ -202,6 +206,7 @@ impl Musefs {
             roots: ArcSwap::from_pointee(published.roots),
             stores: Stores::new(stores, published.inode_base),
             cache: HeaderCache::new(config.header_cache_bytes_max, &metrics),
+            flights: Arc::default(),
             handles: Handles::new(config.dir_handles_max, &metrics),
             devices: Devices::default(),
             trust: Trust::of_process(),

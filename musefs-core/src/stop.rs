@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use musefs_telemetry::Ctx;
 use parking_lot::{Condvar, Mutex};
 
 /// Paces a thread: the time between two of its turns, an earlier turn, or the end.
@@ -15,6 +16,9 @@ pub struct Stop {
 struct State {
     asked: bool,
     hurried: bool,
+    /// The request that hurried the turn that comes, and that which hurried the one that is.
+    hurried_by: Ctx,
+    cause: Ctx,
     over: bool,
     /// Turns that have begun, and those that were told to have ended.
     begun: u64,
@@ -35,8 +39,18 @@ impl Stop {
 
     /// Makes the thread's next turn come at once.
     pub fn hurry(&self) {
-        self.state.lock().hurried = true;
+        let mut state = self.state.lock();
+        state.hurried = true;
+        if state.hurried_by.request_id == 0 {
+            state.hurried_by = Ctx::current();
+        }
+        drop(state);
         self.changed.notify_all();
+    }
+
+    /// Whom the turn that has begun is taken for: the first request that hurried it, if one did.
+    pub fn cause(&self) -> Ctx {
+        self.state.lock().cause.triggers()
     }
 
     /// Waits for `interval`, or until somebody hurries; whether the thread is to go on.
@@ -46,6 +60,7 @@ impl Stop {
             self.changed.wait_for(&mut state, interval);
         }
         state.hurried = false;
+        state.cause = std::mem::take(&mut state.hurried_by);
         state.begun += 1;
         !state.asked
     }
@@ -95,6 +110,21 @@ impl Stop {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    #[test]
+    fn a_turn_is_taken_for_the_first_request_that_hurried_it() {
+        let stop = Stop::default();
+        for request in [0, 7, 8] {
+            let _entered = Ctx::request(3, request).enter();
+            stop.hurry();
+        }
+        assert!(stop.goes_on_after(Duration::from_secs(60)));
+        let cause = stop.cause();
+        assert_eq!((cause.instance, cause.request_id, cause.cause), (3, 0, 7));
+        stop.hurry();
+        assert!(stop.goes_on_after(Duration::from_secs(60)));
+        assert_eq!(stop.cause(), Ctx::BACKGROUND);
+    }
 
     #[test]
     fn who_awaits_a_turn_gets_one_that_began_after_the_call() {

@@ -14,6 +14,7 @@ mod ingest;
 mod migrations;
 mod open;
 mod parts;
+mod pass;
 mod rows;
 mod runs;
 mod tracks;

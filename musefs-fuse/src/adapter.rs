@@ -14,10 +14,12 @@ use fuser::{
 };
 use musefs_core::metrics::ByteSource;
 use musefs_core::serve::{
-    self, Attempt, Attributes, Error, Handle, HandleId, Musefs, Opening, ReadBuffer,
+    self, Attempt, Attributes, Error, Found, Handle, HandleId, Musefs, OpenFile, Opening,
+    ReadBuffer,
 };
 use musefs_core::tree::Inode;
 use musefs_telemetry::Outcome;
+use musefs_telemetry::{event_info, logging};
 
 use crate::dispatch::pool::Subject;
 use crate::dispatch::{Asked, Dispatch, OwnedReply, Step, Taken, Told};
@@ -109,13 +111,20 @@ fn core<T>(result: Result<T, Error>) -> Result<T, Errno> {
 }
 
 /// Opens a file on the pool, a step at a time.
-fn open_on_pool(musefs: Arc<Musefs>, file: u64, opening: Opening) -> Result<Step<HandleId>, Errno> {
+fn open_on_pool(musefs: Arc<Musefs>, file: u64, opening: Opening) -> Result<Step<OpenFile>, Errno> {
     Ok(match core(musefs.open_step(opening))? {
-        serve::Step::Done(handle) => Step::Done(handle),
+        serve::Step::Done(open) => Step::Done(open),
         serve::Step::Next(opening) => {
-            let waits_for = opening.waits_for();
-            let next = move || open_on_pool(musefs, file, opening);
-            Step::Next(Subject { waits_for, file }, Box::new(next))
+            let (waits_for, awaited) = (opening.waits_for(), opening.awaits());
+            let subject = Subject { waits_for, file };
+            let next = Box::new(move || open_on_pool(musefs, file, opening));
+            match awaited {
+                None => Step::Next(subject, next),
+                Some(flight) => {
+                    let later = Box::new(move |wake| flight.when_landed(wake));
+                    Step::Later(later, subject, next)
+                }
+            }
         }
     })
 }
@@ -162,18 +171,42 @@ impl PooledRead {
 /// A read's tiers are where its bytes came from.
 impl Told for ReadBuffer {
     fn tell(&self, taken: &mut Taken) {
+        taken.brings(self.filled().len());
         for source in self.sources() {
             match source {
                 ByteSource::SynthesizedHeader => taken.note("header_cache", Outcome::Hit),
                 ByteSource::Art => taken.note("store", Outcome::Ok),
                 ByteSource::Readahead => taken.note("readahead", Outcome::Hit),
+                ByteSource::Backing if self.missed_readahead() => {
+                    if !self.sources().any(|source| source == ByteSource::Readahead) {
+                        taken.note("readahead", Outcome::Miss);
+                    }
+                    taken.note_fallback("backing", Outcome::Ok);
+                }
                 ByteSource::Backing => taken.note("backing", Outcome::Ok),
             }
         }
     }
 }
 
-impl Told for HandleId {}
+/// An open's tiers are what it had to ask for where the bytes of the file are.
+impl Told for OpenFile {
+    fn tell(&self, taken: &mut Taken) {
+        match self.found {
+            Found::Known => taken.note("header_cache", Outcome::Hit),
+            Found::Resolved => {
+                taken.note("header_cache", Outcome::Miss);
+                taken.note_fallback("store", Outcome::Ok);
+                taken.note_fallback("backing", Outcome::Ok);
+            }
+            Found::Shared(leader) => {
+                taken.coalesce(leader);
+                taken.note("header_cache", Outcome::Miss);
+                taken.note_fallback("leader", Outcome::Hit);
+            }
+        }
+    }
+}
 
 impl Adapter {
     /// Takes a request about `inode`.
@@ -243,7 +276,7 @@ impl Adapter {
         self.dispatch.hand_to_lane(taken, reply, work, give);
     }
 
-    fn open_file(&self, taken: Taken, inode: Inode, reply: ReplyOpen) {
+    fn open_file(&self, mut taken: Taken, inode: Inode, reply: ReplyOpen) {
         let (musefs, telling) = (Arc::clone(&self.musefs), Arc::clone(&self.telling));
         let passthrough = Arc::clone(&self.passthrough);
         let keeps_bytes = self.appearance.keeps_bytes;
@@ -266,12 +299,18 @@ impl Adapter {
             reply.opened(FileHandle(handle.0), flags);
         };
         match self.dispatch.guard(|| Ok(self.musefs.open_cached(inode))) {
-            Ok(Attempt::Done(result)) => self.dispatch.answer(taken, reply, core(result), give),
+            Ok(Attempt::Done(result)) => {
+                if result.is_ok() {
+                    taken.note("header_cache", Outcome::Hit);
+                }
+                self.dispatch.answer(taken, reply, core(result), give);
+            }
             Ok(Attempt::WouldBlock) => match core(self.musefs.begin_open(inode)) {
                 Ok(opening) => {
                     let (musefs, file) = (Arc::clone(&self.musefs), inode.0);
                     let waits_for = opening.waits_for();
                     let work = move || open_on_pool(musefs, file, opening);
+                    let give = move |reply, open: OpenFile| give(reply, open.handle);
                     self.dispatch.hand_to_pool(
                         taken,
                         Subject { waits_for, file },
@@ -298,16 +337,22 @@ impl Adapter {
         let handle = match core(self.musefs.handle(handle)) {
             Ok(handle) => handle,
             Err(error) => {
+                taken.note("handle", Outcome::Miss);
                 return self.dispatch.refuse(taken, reply, error);
             }
         };
+        taken.note("handle", Outcome::Hit);
+        let (dispatch, process) = (Arc::clone(&self.dispatch), taken.process());
         if let Ok(Some(mapped)) = self
             .dispatch
             .guard(|| Ok(self.musefs.read_mapped(&handle, offset, len.into())))
         {
             taken.note("backing", Outcome::Ok);
+            taken.brings(mapped.for_the_kernel().len());
             self.dispatch.answer(taken, reply, Ok(()), |reply, ()| {
-                reply.data(mapped.for_the_kernel());
+                let bytes = mapped.for_the_kernel();
+                dispatch.gives(process, bytes.len());
+                reply.data(bytes);
             });
             if !self.musefs.is_still_what_was_mapped(&handle) {
                 self.telling.forget_bytes(inode);
@@ -323,6 +368,7 @@ impl Adapter {
                     buffer.tell(&mut taken);
                     self.dispatch
                         .answer(taken, reply, core(result), |reply, ()| {
+                            dispatch.gives(process, buffer.filled().len());
                             reply.data(buffer.filled());
                         });
                 }
@@ -338,6 +384,7 @@ impl Adapter {
                     let (asked, musefs) = (Instant::now(), Arc::clone(&self.musefs));
                     let give = move |reply: ReplyData, read: ReadBuffer| {
                         musefs.note_read(&handle, &read, asked.elapsed());
+                        dispatch.gives(process, read.filled().len());
                         reply.data(read.filled());
                     };
                     let (subject, work) = (read.subject(), move || read.step());
@@ -434,7 +481,12 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_PARALLEL_DIROPS,
         ] {
             if config.add_capabilities(wanted).is_err() {
-                tracing::info!("this kernel has no {wanted:?}");
+                event_info!(
+                    logging::engine(),
+                    "kernel.capability.missing",
+                    message = %format_args!("this kernel has no {wanted:?}"),
+                    setting = ?wanted,
+                );
             }
         }
         self.passthrough.agree(config);
@@ -494,9 +546,13 @@ impl Filesystem for Adapter {
                     taken,
                     reply,
                     move |files, snapshot| {
-                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ENOENT)
+                        metrics_attr(appearance, files, node, Some(&snapshot))
+                            .map(|attr| (attr, snapshot))
+                            .ok_or(Errno::ENOENT)
                     },
-                    |reply, attr| reply.entry(&Duration::ZERO, &attr, Generation(0)),
+                    |reply, (attr, snapshot)| {
+                        reply.entry(&snapshot.may_be_remembered(), &attr, Generation(0));
+                    },
                 );
             }
             Target::Link | Target::Metrics(_) => {
@@ -518,9 +574,11 @@ impl Filesystem for Adapter {
                     taken,
                     reply,
                     move |files, snapshot| {
-                        metrics_attr(appearance, files, node, Some(&snapshot)).ok_or(Errno::ESTALE)
+                        metrics_attr(appearance, files, node, Some(&snapshot))
+                            .map(|attr| (attr, snapshot))
+                            .ok_or(Errno::ESTALE)
                     },
-                    |reply, attr| reply.attr(&Duration::ZERO, &attr),
+                    |reply, (attr, snapshot)| reply.attr(&snapshot.may_be_remembered(), &attr),
                 );
             }
             Target::Link => Ok(self.link_attr()),
@@ -733,7 +791,8 @@ impl Filesystem for Adapter {
                                 files.started(),
                             ),
                         };
-                        if reply.add(attr.ino, next, name, &Duration::ZERO, &attr, Generation(0)) {
+                        let ttl = snapshot.may_be_remembered();
+                        if reply.add(attr.ino, next, name, &ttl, &attr, Generation(0)) {
                             break;
                         }
                     }

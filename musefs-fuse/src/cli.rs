@@ -1,10 +1,13 @@
 //! The command line: flags and their environment variables, and nothing else. What they mean is decided by the commands.
 
+mod clients;
 mod given;
 mod http;
+mod log;
 mod metrics;
 mod stats;
 mod store;
+mod trace;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,14 +16,17 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use musefs_core::template::DEFAULT_TEMPLATE;
 
+pub use self::clients::ClientArgs;
 pub use self::given::{Given, Origin};
 pub use self::http::HttpArgs;
+pub use self::log::{LogArgs, LogFormat};
 pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
 };
 pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
+pub use self::trace::{ProfileArgs, TraceArgs};
 
 /// Done.
 pub const EXIT_DONE: u8 = 0;
@@ -85,6 +91,10 @@ pub enum Command {
     Sync(SyncArgs),
     /// Tell which operations of a mount took long, and why; or set from how long on that is
     Slow(SlowArgs),
+    /// Tell of single operations of a mount, those that were kept or as they complete
+    Trace(TraceArgs),
+    /// Watch a mount for a while and say where its time went
+    Profile(ProfileArgs),
     /// Tell what a store holds, how the last scan went, and where it is mounted
     Status(StatusArgs),
     /// Show and edit tags in the store; the audio files stay as they are
@@ -157,7 +167,7 @@ pub struct ScanArgs {
     /// The store; made if it does not exist
     #[arg(long, value_name = "FILE", env = "MUSEFS_DB")]
     pub db: PathBuf,
-    /// Files read at once [default: one per core]
+    /// Files read at once [default: one per core, and at least 16, since most of them wait for the disk]
     #[arg(long, value_name = "N", env = "MUSEFS_JOBS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// Read every file, also those that have not changed since the last scan
@@ -390,6 +400,13 @@ pub struct MountArgs {
     /// The same over HTTP.
     #[command(flatten)]
     pub http: HttpArgs,
+    /// Whether it is noted who asks.
+    #[command(flatten)]
+    pub clients: ClientArgs,
+
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
 
     /// Every flag and what it is, for whoever asks the mount.
     #[arg(skip)]

@@ -6,6 +6,7 @@ mod formats;
 mod metrics;
 mod mount;
 mod owners;
+mod profile;
 mod revalidate;
 mod scan;
 mod slow;
@@ -13,6 +14,7 @@ mod stats;
 mod status;
 mod sync;
 mod tag;
+mod trace;
 
 /// Why a command ended early, and the exit code for it.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Formats(args) => formats::run(&args),
         Command::Sync(args) => sync::run(&args),
         Command::Slow(args) => slow::run(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Tag(args) => tag::run(&args),
         Command::Revalidate(args) => revalidate::run(&args),

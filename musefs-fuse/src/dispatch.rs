@@ -7,8 +7,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fuser::Errno;
@@ -16,6 +16,7 @@ use musefs_telemetry::scope::Failures as _;
 use musefs_telemetry::{Completion, Ctx, Outcome, Scope};
 use parking_lot::Mutex;
 
+use crate::clients::Clients;
 use crate::metrics::{
     EdgeMetrics, ErrorNumber, Operation, OperationPhase, OperationScope, Way, is_told, nanoseconds,
 };
@@ -28,6 +29,7 @@ mod waiting;
 pub use inflight::{Asked, Waits};
 use lane::Lane;
 use musefs_core::phases::{self, Phase, Spent};
+use musefs_telemetry::{event_error, logging};
 use pool::{Admission, After, Job, Pool, Subject};
 use waiting::{Ticket, Waiting};
 
@@ -59,10 +61,30 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// The process that asks.
+    pub fn process(&self) -> u32 {
+        self.asked.process
+    }
+
+    /// The work of `leader` answers this request, too.
+    pub fn coalesce(&mut self, leader: Ctx) {
+        self.scope.coalesce(leader);
+    }
+
+    /// It went through a tier called `name`, which stood in for another one.
+    pub fn note_fallback(&mut self, name: &'static str, outcome: Outcome) {
+        self.scope.tier(name).fallback().finish(outcome);
+    }
+
     /// It turned out to be about this inode.
     pub fn is_about(&mut self, inode: u64) {
         self.asked.inode = inode;
         self.scope.set_subject(inode);
+    }
+
+    /// It brings so many bytes of a file.
+    pub fn brings(&mut self, bytes: usize) {
+        self.scope.set_bytes(bytes as u64);
     }
 
     /// It went through a tier called `name`.
@@ -85,7 +107,13 @@ pub enum Step<T> {
     Done(T),
     /// The rest may have to wait for something else.
     Next(Subject, Work<T>),
+    /// The rest comes when somebody else's work is done, and waits for that without a thread. Who gets the first is to call what
+    /// it is given once that is so.
+    Later(Later, Subject, Work<T>),
 }
+
+/// Has a job go on when something is done.
+pub type Later = Box<dyn FnOnce(Box<dyn FnOnce() + Send>) + Send>;
 
 /// A step of pooled work, which may wait for one thing.
 pub type Work<T> = Box<dyn FnOnce() -> Result<Step<T>, Errno> + Send>;
@@ -113,6 +141,10 @@ pub struct Dispatch {
     /// Requests that the pool is to answer.
     waiting: Waiting<Arc<dyn Expire>>,
     backing_timeout: Duration,
+    /// What the ids of requests begin with; 0 before the mount is there.
+    instance: AtomicU32,
+    /// Who asks, where that is noted.
+    clients: OnceLock<Arc<Clients>>,
 }
 
 /// A waiting request, as the sweep sees it.
@@ -299,6 +331,8 @@ impl Dispatch {
             metrics,
             waiting: Waiting::new(),
             backing_timeout: config.backing_timeout,
+            instance: AtomicU32::new(0),
+            clients: OnceLock::new(),
         }))
     }
 
@@ -307,7 +341,12 @@ impl Dispatch {
         if operation == Operation::Read {
             self.metrics.reads_inflight.add(1);
         }
-        let ctx = Ctx::request(0, asked.unique);
+        if let Some(clients) = self.clients.get() {
+            clients.asked(asked.process);
+        }
+        let ctx = Ctx::request(self.instance.load(Relaxed), asked.unique);
+        // Until it is answered or handed on, what the event loop says is about it.
+        ctx.stay();
         let mut scope = Scope::begin(Arc::clone(&self.metrics.ops), operation, ctx);
         scope.set_subject(asked.inode);
         scope.set_process(asked.process);
@@ -318,6 +357,31 @@ impl Dispatch {
         }
     }
 
+    /// From here on, ids of requests begin with `instance`.
+    pub fn mounted_as(&self, instance: u32) {
+        self.instance.store(instance, Relaxed);
+    }
+
+    /// From here on, `clients` is told who asks.
+    pub fn tell_clients(&self, clients: Arc<Clients>) {
+        // It is set once, by the one who mounts.
+        self.clients.set(clients).ok();
+    }
+
+    /// Bytes of a file go to `process`.
+    pub fn gives(&self, process: u32, bytes: usize) {
+        if let Some(clients) = self.clients.get() {
+            clients.given(process, bytes as u64);
+        }
+    }
+
+    /// Counts what was noted of who asks. To be called before a snapshot is taken.
+    pub fn count_clients(&self, now: Instant) {
+        if let Some(clients) = self.clients.get() {
+            clients.count(now);
+        }
+    }
+
     /// Runs `work` within the panic boundary.
     ///
     /// # Errors
@@ -325,9 +389,13 @@ impl Dispatch {
     pub fn guard<T>(&self, work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             self.metrics.counters.requests.increment(Way::Panicked);
-            tracing::error!(
-                "a request's handler panicked ({}); answered EIO",
-                message_of(&*panic)
+            event_error!(
+                logging::engine(),
+                "request.handler.panicked",
+                message = %format_args!(
+                    "a request's handler panicked ({}); answered EIO",
+                    message_of(&*panic)
+                ),
             );
             Err(Errno::EIO)
         })
@@ -343,12 +411,14 @@ impl Dispatch {
     ) {
         self.metrics.counters.requests.increment(Way::Inline);
         self.give(taken, reply, result, give);
+        Ctx::BACKGROUND.stay();
     }
 
     /// Answers a request with `error` on the event loop that took it.
     pub fn refuse<R: OwnedReply>(&self, taken: Taken, reply: R, error: Errno) {
         self.metrics.counters.requests.increment(Way::Inline);
         answer_error(&self.metrics, taken, reply, error);
+        Ctx::BACKGROUND.stay();
     }
 
     /// Answers a request on the event loop that took it: it failed with `error`, which `give` says in a way of its own.
@@ -356,6 +426,7 @@ impl Dispatch {
         self.metrics.counters.requests.increment(Way::Inline);
         settle(&self.metrics, taken, Some(error));
         give();
+        Ctx::BACKGROUND.stay();
     }
 
     fn give<R: OwnedReply, T>(
@@ -382,8 +453,13 @@ impl Dispatch {
         result: Result<T, Errno>,
         give: impl FnOnce(R, T),
     ) {
-        let (operation, begun) = (taken.operation, Instant::now());
-        self.give(taken, reply, result, give);
+        let operation = taken.operation;
+        settle(&self.metrics, taken, result.as_ref().err().copied());
+        let begun = Instant::now();
+        match result {
+            Ok(value) => give(reply, value),
+            Err(error) => reply.fail(error),
+        }
         self.metrics
             .add_phase(operation, OperationPhase::Reply, begun.elapsed());
     }
@@ -454,6 +530,7 @@ impl Dispatch {
                 }
             }
         });
+        Ctx::BACKGROUND.stay();
     }
 
     /// A job that does `work` of a request, and what comes after it; `answered` is told the result of the last step and
@@ -471,7 +548,7 @@ impl Dispatch {
             if !pending.begin(&dispatch.metrics, subject) {
                 return After::Done;
             }
-            let entered = ctx.enter();
+            let _entered = ctx.enter();
             let watcher = {
                 let (dispatch, pending) = (Arc::clone(&dispatch), Arc::clone(&pending));
                 move |phase| {
@@ -481,15 +558,21 @@ impl Dispatch {
                 }
             };
             let (step, spent) = phases::watched(Box::new(watcher), || dispatch.guard(work));
-            drop(entered);
             pending.spend(spent);
             dispatch.metrics.add_work(pending.operation, spent);
             let result = match step {
-                Ok(Step::Next(_, _)) if pending.pause() => return After::Replaced,
+                Ok(Step::Next(..) | Step::Later(..)) if pending.pause() => return After::Replaced,
                 Ok(Step::Next(next, work)) => {
                     dispatch.waiting.enter(ticket, OperationPhase::Queue);
                     let job = dispatch.job(pending, (ctx, ticket), next, work, answered);
                     return After::Next(next, job);
+                }
+                Ok(Step::Later(later, next, work)) => {
+                    dispatch.waiting.enter(ticket, OperationPhase::Queue);
+                    let pool = Arc::clone(&dispatch.pool);
+                    let job = dispatch.job(pending, (ctx, ticket), next, work, answered);
+                    later(Box::new(move || pool.resume(next, job)));
+                    return After::Done;
                 }
                 Ok(Step::Done(value)) => Ok(value),
                 Err(error) => Err(error),
@@ -524,6 +607,7 @@ impl Dispatch {
         let job = Box::new(move || {
             let (metrics, operation) = (&dispatch.metrics, taken.operation);
             metrics.add_phase(operation, OperationPhase::Queue, handed_in.elapsed());
+            let _entered = taken.scope.ctx().enter();
             let result = dispatch.guard(work);
             metrics.counters.requests.increment(Way::Lane);
             dispatch.give_elsewhere(taken, reply, result, give);
@@ -532,6 +616,7 @@ impl Dispatch {
             // Over the lane's bound the request is answered late rather than lost: nothing that the lane does waits.
             job();
         }
+        Ctx::BACKGROUND.stay();
     }
 
     /// Answers EIO to every request that has waited longer than the backing timeout at `now`. A pool thread that is stuck
@@ -556,7 +641,11 @@ impl Dispatch {
     /// The requests that the pool has not answered yet at `now`, the oldest first, as many as can be seen, and how many more
     /// there are. Takes no lock.
     pub fn inflight(&self, now: Instant) -> (Vec<Waits>, u64) {
-        self.waiting.seen(now)
+        let (mut waits, more) = self.waiting.seen(now);
+        for request in &mut waits {
+            request.id.instance = self.instance.load(Relaxed);
+        }
+        (waits, more)
     }
 
     /// The lane, for work at intervals.

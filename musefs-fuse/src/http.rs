@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use musefs_core::stop::Stop;
+use musefs_telemetry::{event_debug, event_warn, logging};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_io_timeout::TimeoutStream;
@@ -79,8 +80,11 @@ impl Endpoint {
     /// When that cannot be.
     pub fn open(listen: &Listen, token: Option<Token>) -> Result<Self, EndpointError> {
         if !listen.is_local() && token.is_none() {
-            tracing::warn!(
-                "whoever reaches this machine may read the metrics: give --metrics-token-file, or listen at a port alone"
+            event_warn!(
+                logging::engine(),
+                "http.address.open",
+                message =
+                    "whoever reaches this machine may read the metrics: give --metrics-token-file, or listen at a port alone",
             );
         }
         let runtime = runtime()?;
@@ -171,7 +175,11 @@ async fn accept(listener: Listener, site: Arc<Site>, graceful: Arc<GracefulShutd
                 ));
             }
             Err(error) => {
-                tracing::debug!("a connection over HTTP could not be taken: {error}");
+                event_debug!(
+                    logging::engine(),
+                    "http.connection.refused",
+                    message = %format_args!("a connection over HTTP could not be taken: {error}"),
+                );
                 // Out of descriptors, it stays where it is and would be offered again at once.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -226,6 +234,10 @@ async fn converse(stream: Box<dyn Duplex>, site: Arc<Site>, watcher: Watcher, op
                 code: HttpCode::Refused,
             });
         }
-        tracing::debug!("a connection over HTTP ended early: {error}");
+        event_debug!(
+            logging::engine(),
+            "http.connection.ended",
+            message = %format_args!("a connection over HTTP ended early: {error}"),
+        );
     }
 }

@@ -12,12 +12,17 @@ use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, Notifier};
 use musefs_core::tree::{Changes, Inode};
-use parking_lot::{Condvar, Mutex};
+use musefs_telemetry::{event_debug, logging};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::allocator;
 use crate::metrics::{EdgeMetrics, Invalidation};
 
 /// Names and inodes that may wait to be told.
 const QUEUE_LEN_MAX: usize = 65_536;
+
+/// Those that the empty queue keeps room for.
+const QUEUE_LEN_KEPT: usize = 1_024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Forget {
@@ -65,9 +70,17 @@ impl Telling {
         if let Some(notifier) = self.notifier.get()
             && let Err(error) = notifier.inval_inode(INodeNo(inode.0), -1, 0)
         {
-            tracing::debug!("the kernel did not take an invalidation: {error}");
+            tell_refused(&error);
         }
     }
+}
+
+fn tell_refused(error: &std::io::Error) {
+    event_debug!(
+        logging::engine(),
+        "kernel.invalidation.refused",
+        message = %format_args!("the kernel did not take an invalidation: {error}"),
+    );
 }
 
 /// The queue of the invalidation thread, which ends when this is dropped and the queue is empty.
@@ -136,7 +149,7 @@ impl Invalidator {
                     let outcome = match tell(&forget) {
                         Ok(()) => Invalidation::Sent,
                         Err(error) => {
-                            tracing::debug!("the kernel did not take an invalidation: {error}");
+                            tell_refused(&error);
                             Invalidation::Failed
                         }
                     };
@@ -240,6 +253,13 @@ impl Queue {
             }
             if state.is_over {
                 return None;
+            }
+            if state.waiting.capacity() > QUEUE_LEN_KEPT {
+                let State { waiting, known, .. } = &mut *state;
+                waiting.shrink_to(QUEUE_LEN_KEPT / 2);
+                known.shrink_to(QUEUE_LEN_KEPT / 2);
+                MutexGuard::unlocked(&mut state, allocator::give_back);
+                continue;
             }
             self.changed.wait(&mut state);
         }

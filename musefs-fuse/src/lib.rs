@@ -1,7 +1,9 @@
 //! The edge of musefs: the command line, the kernel's requests, and the metrics that sit inside the mount.
 
 pub mod adapter;
+pub mod allocator;
 pub mod cli;
+pub mod clients;
 pub mod commands;
 pub mod control;
 pub mod dispatch;

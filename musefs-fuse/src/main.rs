@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use musefs_fuse::cli::{Cli, EXIT_DONE, EXIT_USAGE};
+use musefs_fuse::cli::{Cli, EXIT_DONE, EXIT_FAILED, EXIT_USAGE};
 use musefs_fuse::{commands, log};
 
 #[cfg(feature = "jemalloc")]
@@ -33,11 +33,17 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let _log = log::start();
+    let _log = match log::start(cli.command.log_format()) {
+        Ok(log) => log,
+        Err(error) => {
+            writeln!(std::io::stderr(), "musefs: {error}").ok();
+            return ExitCode::from(EXIT_FAILED);
+        }
+    };
     match commands::run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            writeln!(std::io::stderr(), "musefs: {failure}").ok();
+            log::failed(&failure);
             ExitCode::from(failure.code)
         }
     }
@@ -45,6 +51,35 @@ fn main() -> ExitCode {
 
 #[cfg(all(test, feature = "jemalloc"))]
 mod tests {
+    use tikv_jemalloc_ctl::{epoch, stats};
+
+    /// Bytes of this process that are in memory, as the allocator knows.
+    fn resident_bytes() -> usize {
+        epoch::advance().unwrap();
+        stats::resident::read().unwrap()
+    }
+
+    #[test]
+    fn what_was_freed_is_given_back_at_once() {
+        const BYTES: usize = 64 << 20;
+        const PIECE_BYTES: usize = 4096;
+        let before = resident_bytes();
+        let pieces: Vec<Vec<u8>> = (0..BYTES / PIECE_BYTES)
+            .map(|_| vec![1; PIECE_BYTES])
+            .collect();
+        let full = resident_bytes();
+        assert!(full >= before + BYTES / 2, "{before} and then {full}");
+        drop(pieces);
+        musefs_fuse::allocator::give_back();
+        let after = resident_bytes();
+        assert!(after < full - BYTES / 2, "{full} and then {after}");
+        // The next that is freed waits for its time again.
+        let decay_ms = tikv_jemalloc_ctl::Access::<isize>::read(tikv_jemalloc_ctl::AsName::name(
+            &b"arena.0.dirty_decay_ms\0"[..],
+        ));
+        assert_eq!(decay_ms.unwrap(), 500);
+    }
+
     #[test]
     fn the_allocator_takes_its_settings() {
         assert_eq!(tikv_jemalloc_ctl::opt::narenas::read().unwrap(), 4);

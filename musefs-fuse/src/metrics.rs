@@ -12,6 +12,8 @@ use musefs_telemetry::{
     metric_set,
 };
 
+use crate::clients::ClientMetrics;
+
 pub mod connection;
 pub mod http;
 pub mod mount;
@@ -58,6 +60,16 @@ pub enum Transport {
     Http,
 }
 
+/// What became of an operation that somebody follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
+#[attribute(name = "fate")]
+pub enum TraceFate {
+    /// The follower was told.
+    Told,
+    /// Too many waited for the follower already.
+    Dropped,
+}
+
 /// How telling the kernel to forget something went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AttributeEnum)]
 #[attribute(name = "outcome")]
@@ -100,6 +112,9 @@ pub struct EdgeCounters {
     /// Time that rendering snapshots took.
     #[metric(unit = "seconds")]
     pub(crate) render: Counter,
+    /// Operations that `musefs trace --follow` and `musefs profile` wanted, by whether they were told. An operation counts once
+    /// for each that follows.
+    pub(crate) trace_operations: Counters<TraceFate>,
     /// Handles that the kernel reads by itself: no read of theirs is counted anywhere.
     pub(crate) passthrough_opens: Counter,
     /// Names and inodes that the kernel was told to forget after a refresh, by how that went.
@@ -116,6 +131,7 @@ pub struct EdgeCounters {
 pub struct EdgeMetrics {
     pub(crate) ops: Arc<Ops<Operation, ErrorNumber>>,
     pub(crate) counters: EdgeCounters,
+    pub(crate) clients: ClientMetrics,
     /// Foreground reads queued or running.
     pub(crate) reads_inflight: UpDownCounter,
     /// Reads answered with an error.
@@ -133,6 +149,7 @@ impl EdgeMetrics {
         Ok(Self {
             ops: Arc::new(Ops::declare_with(engine, "musefs", operations::SERIES)?),
             counters: EdgeCounters::declare(engine)?,
+            clients: ClientMetrics::declare(engine)?,
             reads_inflight: engine.up_down_counter(&READS_INFLIGHT)?,
             read_errors: engine.counter(&READ_ERRORS)?,
             http: HttpMetrics::declare(engine)?,

@@ -1,7 +1,8 @@
 //! The metrics directory inside the mount: what is in it, and the moment that it shows.
 //!
 //! All texts of a moment are rendered together, at most once a second, never on an event loop; the same snapshot answers
-//! stat and open, and an open file keeps the one it was opened on.
+//! stat and open, and an open file keeps the one it was opened on. The kernel may remember names and lengths until shortly
+//! before the next moment.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -15,13 +16,13 @@ use arc_swap::ArcSwapOption;
 use musefs_core::serve::Musefs;
 use musefs_core::telemetry::{AllocatorStats, FuseTelemetry, StateGauges};
 use musefs_core::tree::Inode;
-use musefs_telemetry::{DescribeError, Engine};
+use musefs_telemetry::{Counters, DescribeError, Engine};
 use parking_lot::RwLock;
 
 use crate::dispatch::Dispatch;
 use crate::health::{Health, Verdict};
 use crate::metrics::mount::{Moment, Mount};
-use crate::metrics::{Operation, Transport, Way, nanoseconds};
+use crate::metrics::{Operation, TraceFate, Transport, Way, nanoseconds};
 use crate::passthrough::Passthrough;
 use crate::tuning::Tuning;
 
@@ -29,6 +30,7 @@ mod handover;
 mod nodes;
 mod operations;
 mod texts;
+mod told;
 
 pub use handover::{Asked, Given};
 pub use nodes::NodeId;
@@ -45,6 +47,9 @@ const NODE_INODE_BASE: u64 = 16;
 
 /// How long a snapshot answers before the next is rendered.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// How long an answer may take to the kernel, which counts from when it has it.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
 
 /// What an inode stands for: decided once per request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +77,13 @@ pub struct Snapshot {
 impl Snapshot {
     fn is_warm(&self) -> bool {
         self.rendered.elapsed() <= SNAPSHOT_AGE_MAX
+    }
+
+    /// How long the kernel may answer for names and attributes of this moment by itself: until a little before the next
+    /// moment can be rendered, so that no file is opened with a text of one moment and the length of another.
+    pub fn may_be_remembered(&self) -> Duration {
+        let age = self.rendered.elapsed().saturating_add(ANSWER_TIME);
+        SNAPSHOT_AGE_MAX.saturating_sub(age)
     }
 }
 
@@ -325,8 +337,10 @@ impl MetricsFiles {
         })
     }
 
-    /// From here on the kernel's side of the mount is that of the mount with this device number.
+    /// From here on the kernel's side of the mount is that of the mount with this device number, and ids of requests begin as
+    /// the kernel numbers its connections.
     pub fn mounted_as(&self, device: u64) {
+        self.dispatch.mounted_as(libc::minor(device));
         self.mount.mounted_as(device);
     }
 
@@ -345,6 +359,11 @@ impl MetricsFiles {
         let scrapes = &self.dispatch.metrics().counters.scrapes;
         scrapes.increment(transport);
         Some(text)
+    }
+
+    /// What became of operations that somebody follows.
+    pub fn trace_operations(&self) -> &Counters<TraceFate> {
+        &self.dispatch.metrics().counters.trace_operations
     }
 
     fn render(&self) -> Snapshot {
@@ -378,6 +397,11 @@ impl MetricsFiles {
         }
     }
 
+    /// Who answers the mount's requests.
+    pub fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
     /// From how long on operations are slow; `None` follows what most of them take.
     pub fn slow_from(&self, least: Option<Duration>) {
         self.dispatch.metrics().slow_from(least);
@@ -392,6 +416,7 @@ impl MetricsFiles {
     /// All values of this moment, those included that are looked up only when somebody asks.
     fn observe(&self, verdict: &Verdict) -> musefs_telemetry::Snapshot {
         let now = Instant::now();
+        self.dispatch.count_clients(now);
         let oldest = |operation| self.dispatch.oldest_inflight(operation, now);
         self.mount.show(&Moment {
             requests_parked: self.dispatch.pool().waiting().1,

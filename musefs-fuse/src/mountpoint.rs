@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use musefs_core::mounts::Mounts;
+use musefs_telemetry::{event_warn, logging};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 
@@ -109,7 +110,12 @@ pub fn check(path: &Path, remount: bool) -> Result<PathBuf, MountpointError> {
                 return Err(MountpointError::DeadOther(path.to_path_buf()));
             }
             unmount(path, Unmount::Detach).map_err(|source| unusable(path, source))?;
-            tracing::warn!("cleaned up the dead mountpoint {}", path.display());
+            event_warn!(
+                logging::admin(),
+                "mount.point.cleaned",
+                message = "cleaned up a dead mountpoint",
+                path = %path.display(),
+            );
             std::fs::metadata(path).map_err(|source| unusable(path, source))?
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -14,6 +14,7 @@ use fuser::{BackingId, InitFlags, KernelConfig, ReplyOpen};
 use musefs_core::telemetry::PassthroughTelemetry;
 use musefs_core::tree::Inode;
 use musefs_telemetry::Counter;
+use musefs_telemetry::{event_info, logging};
 use parking_lot::Mutex;
 
 /// How many filesystems may lie on one another, counting this one: its backing files lie on no stacked one.
@@ -67,7 +68,11 @@ impl Passthrough {
     /// Notes why files are not passed through; only the first reason is kept and told.
     fn note(&self, reason: &str) {
         if self.reason.set(reason.into()).is_ok() {
-            tracing::info!("files are not passed through by the kernel: {reason}");
+            event_info!(
+                logging::engine(),
+                "kernel.passthrough.off",
+                message = %format_args!("files are not passed through by the kernel: {reason}"),
+            );
         }
     }
 

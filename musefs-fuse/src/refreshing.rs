@@ -10,9 +10,14 @@ use std::time::Duration;
 use musefs_core::refresh::Refresher;
 use musefs_core::serve::Musefs;
 use musefs_core::stop::Stop;
+use musefs_telemetry::{event_error, logging};
 
+use crate::allocator;
 use crate::dispatch::message_of;
 use crate::invalidate::Invalidator;
+
+/// Names that one refresh changes from which on the memory that it took is given back at once.
+const LARGE_CHANGE: usize = 1_000;
 
 /// What is known of the thread.
 #[derive(Debug, Default)]
@@ -44,7 +49,11 @@ impl Refreshing {
                 let turns = Arc::clone(musefs.turns());
                 own.work(&turns, || {
                     refresher.run(&musefs, interval, &turns, |changes| {
+                        let is_large = changes.names.len() >= LARGE_CHANGE;
                         invalidator.tell(changes);
+                        if is_large {
+                            allocator::give_back();
+                        }
                     });
                 });
             })?;
@@ -62,8 +71,12 @@ impl Refreshing {
             Ok(()) => "it ended",
             Err(panic) => message_of(&**panic),
         };
-        tracing::error!(
-            "the refresh thread is gone ({why}); what is mounted is served on, but edits show only after mounting again"
+        event_error!(
+            logging::engine(),
+            "refresh.thread.gone",
+            message = %format_args!(
+                "the refresh thread is gone ({why}); what is mounted is served on, but edits show only after mounting again"
+            ),
         );
     }
 }

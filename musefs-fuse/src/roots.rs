@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use musefs_core::serve::Musefs;
 use musefs_core::stop::Stop;
+use musefs_telemetry::{event_info, event_warn, logging};
 
 /// Time between two looks at a root that can be reached.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -186,11 +187,20 @@ impl Root {
         let path = self.path.display();
         match (before, reachable) {
             (Some(false), false) | (None | Some(true), true) => {}
-            (_, false) => tracing::warn!(
-                %path,
-                "a directory of the library cannot be reached ({why}); its files cannot be served"
+            (_, false) => event_warn!(
+                logging::engine(),
+                "root.reach.lost",
+                message = %format_args!(
+                    "a directory of the library cannot be reached ({why}); its files cannot be served"
+                ),
+                path = %path,
             ),
-            (Some(false), true) => tracing::info!(%path, "a directory of the library is back"),
+            (Some(false), true) => event_info!(
+                logging::engine(),
+                "root.reach.recovered",
+                message = "a directory of the library is back",
+                path = %path,
+            ),
         }
     }
 }
@@ -222,7 +232,11 @@ impl<S: FnMut(&Path, Answer) -> io::Result<()>> Watched<S> {
             let answer = Answer::default();
             root.last_look = Some(now);
             if let Err(error) = (self.start)(&root.path, Arc::clone(&answer)) {
-                tracing::warn!("cannot look after the directories of the library: {error}");
+                event_warn!(
+                    logging::engine(),
+                    "root.look.failed",
+                    message = %format_args!("cannot look after the directories of the library: {error}"),
+                );
                 root.due = now + INTERVAL_UNREACHABLE;
                 continue;
             }

@@ -1,15 +1,18 @@
 //! A file of metrics outside of the mount, for collectors that read a directory of such files.
 //!
 //! The file is replaced as a whole: who reads it gets one text or the next, never a part. What is written is the text of
-//! `metrics.prom`, or, when the mount is gone, the one sample that says so, with the labels that the mount had.
+//! `metrics.prom`, or, when the mount is gone, the one sample that says so, with the labels that the mount had. Who keeps a file
+//! holds a lock on what it wrote last, so that two mounts never replace each other's.
 
 mod keeper;
+mod lock;
 
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Uid, fchown};
 use tempfile::NamedTempFile;
@@ -17,6 +20,7 @@ use tempfile::NamedTempFile;
 use crate::files;
 
 pub use keeper::Keeper;
+pub use lock::Held;
 
 /// The file of a metrics directory that is copied: each of its samples names its mount.
 pub const SOURCE: &str = "metrics.prom";
@@ -26,6 +30,9 @@ const UP: &str = "musefs_up";
 
 /// Longest file that is looked into for what was written last: far more than a mount writes.
 const REMEMBERED_BYTES_MAX: u64 = 16 << 20;
+
+/// How often it is looked whether somebody let go of a file.
+const FREE_STEP: Duration = Duration::from_millis(100);
 
 /// What texts of metrics begin with; the shortest has no help.
 const STARTS: [&[u8]; 2] = [b"# HELP ", b"musefs_"];
@@ -48,6 +55,14 @@ pub enum TextfileError {
         path: PathBuf,
         /// What it is.
         what: &'static str,
+    },
+    /// Somebody else keeps it.
+    #[error("{} is kept by another musefs{}: give each its own file", .path.display(), .by.as_ref().map(|by| format!(" ({})", by.series)).unwrap_or_default())]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What it says of whom it tells of.
+        by: Option<Identity>,
     },
     /// A new file cannot be made beside it.
     #[error("cannot write {}: no file can be made in {}; let this user write there", .path.display(), .directory.display())]
@@ -88,6 +103,8 @@ pub struct Textfile {
     pub uid: Option<u32>,
     /// Its group, where it is not that of who writes it.
     pub gid: Option<u32>,
+    /// What was written last.
+    pub held: Held,
 }
 
 impl Textfile {
@@ -148,12 +165,46 @@ impl Textfile {
             source,
         };
         self.replaceable()?;
+        self.is_free_for(Identity::of(text).as_ref())?;
         let mut fresh = self.fresh()?;
         fresh.write_all(text).map_err(write)?;
+        let lock = lock::of(&fresh).map_err(write)?;
         fresh
             .persist(&self.path)
             .map_err(|error| write(error.error))?;
+        self.held.keep(lock);
         Ok(())
+    }
+
+    /// Waits until nobody else keeps the file: a mount that is ending lets go of it.
+    ///
+    /// # Errors
+    /// When somebody still does after `patience`.
+    pub fn await_free(&self, patience: Duration) -> Result<(), TextfileError> {
+        let give_up_at = Instant::now() + patience;
+        loop {
+            let free = self.is_free_for(None);
+            if free.is_ok() || Instant::now() >= give_up_at {
+                return free;
+            }
+            std::thread::sleep(FREE_STEP);
+        }
+    }
+
+    /// That nobody keeps the file who tells of another mount than `own`.
+    fn is_free_for(&self, own: Option<&Identity>) -> Result<(), TextfileError> {
+        if !self.held.is_kept_by_another(&self.path) {
+            return Ok(());
+        }
+        let by = self.remembered();
+        let series = |identity: &Identity| identity.series.clone();
+        if own.is_some() && own.map(series) == by.as_ref().map(series) {
+            return Ok(());
+        }
+        Err(TextfileError::Kept {
+            path: self.path.clone(),
+            by,
+        })
     }
 
     /// The labels and descriptions of the mount that the file tells of now.
@@ -283,6 +334,7 @@ musefs_up{mount=\"/m } \\\" x\"} 1
             mode: 0o640,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         assert_eq!(file.remembered(), None);
         file.check().unwrap();
@@ -305,6 +357,7 @@ musefs_up{mount=\"/m } \\\" x\"} 1
             mode: 0o644,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         let (diary, link, pipe) = (file("diary.txt"), file("link.prom"), file("pipe.prom"));
         std::fs::write(&diary.path, "dear diary").unwrap();
@@ -328,6 +381,39 @@ musefs_up{mount=\"/m } \\\" x\"} 1
     }
 
     #[test]
+    fn two_mounts_never_keep_one_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = || Textfile {
+            path: directory.path().join("a.prom"),
+            mode: 0o644,
+            uid: None,
+            gid: None,
+            held: Held::default(),
+        };
+        let (first, second) = (file(), file());
+        first.write(TEXT.as_bytes()).unwrap();
+        first.write(TEXT.as_bytes()).unwrap();
+        for error in [
+            second.await_free(Duration::ZERO).unwrap_err(),
+            second.write(b"# HELP x y\n").unwrap_err(),
+        ] {
+            let error = error.to_string();
+            assert!(
+                error.contains("another musefs (musefs_up{mount="),
+                "{error}"
+            );
+        }
+        assert_eq!(std::fs::read_to_string(&first.path).unwrap(), TEXT);
+        // Of the same mount there may be a second copier.
+        second.write(TEXT.as_bytes()).unwrap();
+        first.write(TEXT.as_bytes()).unwrap();
+        drop(first);
+        second.await_free(Duration::ZERO).unwrap();
+        second.write(b"# HELP x y\n").unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn errors_name_the_file_and_the_way_out() {
         let directory = tempfile::tempdir().unwrap();
         let file = |path: PathBuf| Textfile {
@@ -335,6 +421,7 @@ musefs_up{mount=\"/m } \\\" x\"} 1
             mode: 0o644,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         let none = file(directory.path().join("none/musefs.prom"));
         let error = none.write(b"").unwrap_err();

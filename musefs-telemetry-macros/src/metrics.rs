@@ -85,6 +85,7 @@ fn expand_struct(
                 stability: #stability,
                 labels: <#ty as ::musefs_telemetry::MetricField>::LABELS,
                 only: ::core::option::Option::None,
+                named: false,
             }
         });
         names.push(name);
@@ -149,6 +150,7 @@ fn expand_enum(
                 stability: #stability,
                 labels: &[],
                 only: ::core::option::Option::None,
+                named: false,
             }
         });
     }

@@ -7,8 +7,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::busiest::Named;
 use crate::describe::{Family, Kind};
-use crate::registry::Engine;
+use crate::registry::{Engine, Table};
 use crate::snapshot::Snapshot;
 
 /// What the totals of a batch are counted from.
@@ -30,6 +31,8 @@ pub struct Cursor {
     filter: Option<Filter>,
     /// The values of the last committed batch.
     committed: Vec<u64>,
+    /// What series with names of run time were called then.
+    committed_names: Vec<Option<Named>>,
     /// The values of the batch under way, from the start.
     current: Vec<u64>,
     /// What the batch under way tells.
@@ -56,6 +59,7 @@ impl Engine {
             sparse: false,
             filter: None,
             committed: Vec::new(),
+            committed_names: Vec::new(),
             current: Vec::new(),
             batch: Snapshot::default(),
         }
@@ -91,6 +95,7 @@ impl Cursor {
         // The table only ever grows and places never change, so what is new was 0 at the last commit.
         self.committed.resize(self.current.len(), 0);
         let table = Arc::clone(&self.batch.table);
+        self.forget_other_names(&table);
         let choosing = self.sparse || self.filter.is_some();
         if choosing {
             self.batch.told.resize(table.series, false);
@@ -118,6 +123,25 @@ impl Cursor {
             }
         }
         Batch { cursor: self }
+    }
+}
+
+impl Cursor {
+    /// A place that another name has taken counts from 0.
+    fn forget_other_names(&mut self, table: &Table) {
+        self.committed_names.resize(table.names, None);
+        for entry in table.entries.iter().filter(|entry| entry.family.named) {
+            let values = &mut self.committed[entry.range()];
+            let before = &self.committed_names[entry.names()];
+            let now = &self.batch.names[entry.names()];
+            for ((value, before), now) in values.iter_mut().zip(before).zip(now) {
+                let [before, now] = [before, now]
+                    .map(|named| named.as_ref().map(|named| (&named.name, named.since_ms)));
+                if before != now {
+                    *value = 0;
+                }
+            }
+        }
     }
 }
 
@@ -160,12 +184,15 @@ impl Batch<'_> {
         let cursor = self.cursor;
         if cursor.filter.is_none() {
             std::mem::swap(&mut cursor.committed, &mut cursor.current);
+            cursor.committed_names.clone_from(&cursor.batch.names);
             return;
         }
         // What a filter held back was not delivered.
         for metric in cursor.batch.families() {
             let range = metric.range();
             cursor.committed[range.clone()].copy_from_slice(&cursor.current[range]);
+            let names = metric.name_range();
+            cursor.committed_names[names.clone()].clone_from_slice(&cursor.batch.names[names]);
         }
     }
 }

@@ -75,6 +75,8 @@ pub enum Instrument {
     MinMaxSumCount,
     /// Values are sorted into buckets.
     Histogram,
+    /// Amounts are added to names of run time, of which the busiest are told.
+    Busiest,
 }
 
 impl Instrument {
@@ -88,13 +90,14 @@ impl Instrument {
             Self::ObserveGauge => "observe_gauge",
             Self::MinMaxSumCount => "min_max_sum_count",
             Self::Histogram => "histogram",
+            Self::Busiest => "busiest",
         }
     }
 
     /// The kind of a family that is written this way; `buckets` are those of a histogram.
     pub const fn kind(self, buckets: Buckets) -> Kind {
         match self {
-            Self::Counter | Self::ObserveCounter => Kind::Counter,
+            Self::Counter | Self::ObserveCounter | Self::Busiest => Kind::Counter,
             Self::UpDownCounter | Self::Gauge | Self::ObserveGauge => Kind::Gauge,
             Self::MinMaxSumCount => Kind::MinMaxSumCount,
             Self::Histogram => Kind::Histogram(buckets),
@@ -105,12 +108,13 @@ impl Instrument {
     pub const fn writes(self, kind: Kind) -> bool {
         matches!(
             (self, kind),
-            (Self::Counter | Self::ObserveCounter, Kind::Counter)
-                | (
-                    Self::UpDownCounter | Self::Gauge | Self::ObserveGauge,
-                    Kind::Gauge
-                )
-                | (Self::MinMaxSumCount, Kind::MinMaxSumCount)
+            (
+                Self::Counter | Self::ObserveCounter | Self::Busiest,
+                Kind::Counter
+            ) | (
+                Self::UpDownCounter | Self::Gauge | Self::ObserveGauge,
+                Kind::Gauge
+            ) | (Self::MinMaxSumCount, Kind::MinMaxSumCount)
                 | (Self::Histogram, Kind::Histogram(_))
         )
     }
@@ -197,6 +201,9 @@ pub struct Family {
     pub labels: &'static [Label],
     /// The combinations of label values that can occur, each as the position of one value of each label; `None` is all.
     pub only: Option<&'static [&'static [u16]]>,
+    /// Whether the values of its one label but for the last two are places, which get names at run time; the last two are what
+    /// has no place, and what has no name. See [`Busiest`](crate::busiest::Busiest).
+    pub named: bool,
 }
 
 impl Family {
@@ -220,6 +227,7 @@ impl Family {
             stability: Stability::Stable,
             labels: &[],
             only: None,
+            named: false,
         }
     }
 
@@ -232,6 +240,14 @@ impl Family {
     pub const fn with_only(self, only: &'static [&'static [u16]]) -> Self {
         Self {
             only: Some(only),
+            ..self
+        }
+    }
+
+    /// The same with names of run time for its one label.
+    pub const fn with_names(self) -> Self {
+        Self {
+            named: true,
             ..self
         }
     }
@@ -258,6 +274,15 @@ impl Family {
             index += 1;
         }
         count
+    }
+
+    /// How many of its series, the first ones, are places for names of run time.
+    pub const fn place_count(&self) -> usize {
+        if self.named {
+            self.series_count().saturating_sub(2)
+        } else {
+            0
+        }
     }
 
     /// How many numbers all its series hold.

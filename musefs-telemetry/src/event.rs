@@ -1,6 +1,27 @@
 //! What handlers are told of operations: plain data, the same whether anybody counts it or not.
 
+use std::fmt;
+
 use crate::outcome::{Completion, Outcome, TIERS_MAX};
+
+/// A request as every text names it: `INSTANCE-NUMBER`, and the number alone for the instance 0. Work in the background
+/// is `0`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId {
+    /// Which instance the request came to.
+    pub instance: u32,
+    /// Its number there; 0 is work in the background.
+    pub number: u64,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.instance != 0 && self.number != 0 {
+            write!(formatter, "{}-", self.instance)?;
+        }
+        write!(formatter, "{}", self.number)
+    }
+}
 
 /// What the parts of an event are called, wherever they are written with names.
 pub mod fields {
@@ -16,6 +37,8 @@ pub mod fields {
     pub const INSTANCE: &str = "instance";
     /// The request whose work answered this one.
     pub const LEADER: &str = "leader";
+    /// A sentence for people.
+    pub const MESSAGE: &str = "message";
     /// What a tier is called.
     pub const NAME: &str = "name";
     /// What an operation is called.
@@ -28,6 +51,8 @@ pub mod fields {
     pub const REQUEST_ID: &str = "request_id";
     /// What the operation was about.
     pub const SUBJECT: &str = "subject";
+    /// How many events like this one were left out.
+    pub const SUPPRESSED: &str = "suppressed";
     /// How many tiers an operation went through.
     pub const TIERS: &str = "tiers";
 }
@@ -125,6 +150,14 @@ impl<'a> TierEvent<'a> {
         })
     }
 
+    /// The request, as texts name it.
+    pub fn id(&self) -> RequestId {
+        RequestId {
+            instance: self.instance,
+            number: self.request_id,
+        }
+    }
+
     /// Whether another request's work answered this one.
     pub fn coalesced(&self) -> bool {
         self.leader != 0
@@ -156,6 +189,8 @@ pub struct OperationEvent<'a> {
     pub subject: u64,
     /// The process or thread that asked; 0 when nobody said.
     pub process: u32,
+    /// How many bytes it brought, where somebody said.
+    pub bytes: Option<u64>,
     /// How many tiers it went through.
     pub tier_count: usize,
     /// The first [`TIERS_MAX`] of them, in the order of their end. None in a log of all operations.
@@ -163,6 +198,29 @@ pub struct OperationEvent<'a> {
 }
 
 impl OperationEvent<'_> {
+    /// The request, as texts name it.
+    pub fn id(&self) -> RequestId {
+        self.other(self.request_id)
+    }
+
+    /// The request `number` to the same instance.
+    fn other(&self, number: u64) -> RequestId {
+        RequestId {
+            instance: self.instance,
+            number,
+        }
+    }
+
+    /// The request whose work answered this one, if another's did.
+    pub fn leader_id(&self) -> Option<RequestId> {
+        (self.leader != 0).then(|| self.other(self.leader))
+    }
+
+    /// The request that triggered this work, if one did.
+    pub fn cause_id(&self) -> Option<RequestId> {
+        (self.cause != 0).then(|| self.other(self.cause))
+    }
+
     /// Whether another request's work answered this one.
     pub fn coalesced(&self) -> bool {
         self.leader != 0

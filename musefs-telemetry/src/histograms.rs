@@ -15,6 +15,7 @@ use crate::buckets::Layout;
 pub use crate::buckets::{Buckets, TextBounds};
 use crate::cells::Slot;
 use crate::describe::{AttributeSet, Instrument, Kind, Label, SeriesKey};
+use crate::event::RequestId;
 use crate::metrics::MetricField;
 use crate::registry::{Part, Source};
 
@@ -63,13 +64,14 @@ impl<K> Histograms<K> {
         &self.slot
     }
 
-    pub(crate) fn keep_exemplar(&self, series: usize, value: u64, request_id: u64, wall_ms: u64) {
-        let exemplar = Exemplar {
-            request_id,
-            value,
-            wall_ms,
-        };
-        self.exemplars.keep(series, exemplar);
+    pub(crate) fn exemplars(&self) -> &Exemplars {
+        &self.exemplars
+    }
+
+    /// The bucket of `value`.
+    #[inline]
+    pub(crate) fn bucket(&self, value: u64) -> usize {
+        self.layout.index(value)
     }
 
     /// Shows `look` what a series recorded so far.
@@ -99,14 +101,20 @@ impl<K: SeriesKey> Histograms<K> {
         self.slot.add_each(self.amounts(key.series(), value));
     }
 
-    /// The same, and keeps `value` as the series' example of the request `request_id`. When another thread is just keeping
-    /// one, that one stays.
+    /// The same, and keeps `value` as an example of its bucket, of this request. When another thread is just keeping one, that
+    /// one stays.
     ///
     /// # Panics
     /// When the family has no such series.
-    pub fn record_with_exemplar(&self, key: K, value: u64, request_id: u64, wall_ms: u64) {
-        self.record(key, value);
-        self.keep_exemplar(key.series(), value, request_id, wall_ms);
+    pub fn record_with_exemplar(&self, key: K, value: u64, request: RequestId, wall_ms: u64) {
+        let series = key.series();
+        self.slot.add_each(self.amounts(series, value));
+        let exemplar = Exemplar {
+            request,
+            value,
+            wall_ms,
+        };
+        self.exemplars.keep(series, self.bucket(value), exemplar);
     }
 
     /// How many values series `key` recorded so far, over all threads.

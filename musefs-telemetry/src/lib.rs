@@ -17,7 +17,8 @@
 //!
 //! Where to look: [`metric_set`] and [`MetricSet`] to declare, [`metrics`] and [`histograms`] to count, [`Ops`] and [`scope`] for
 //! operations, [`events`] to hear of them one by one, [`logging`] to
-//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time, [`cursor`] and [`report`] to read, [`encode`] for
+//! say what happened, [`stats`] for closed sets, [`dynamic`] for names of run time,
+//! [`busiest`] for the values of a label that nobody knows beforehand, [`cursor`] and [`report`] to read, [`encode`] for
 //! texts.
 //!
 //! # Where to find what you know
@@ -74,6 +75,8 @@
 extern crate self as musefs_telemetry;
 
 mod buckets;
+#[cfg(feature = "stats")]
+pub mod busiest;
 // A model explores the cells alone.
 #[cfg(any(feature = "stats", loom))]
 pub mod cells;
@@ -116,14 +119,17 @@ pub mod stats;
 mod off;
 #[cfg(not(feature = "stats"))]
 pub use off::{
-    cursor, dynamic, events, histograms, logging, metrics, registry, report, scope, snapshot, stats,
+    busiest, cursor, dynamic, events, histograms, logging, metrics, registry, report, scope,
+    snapshot, stats,
 };
 
+pub use busiest::Busiest;
 pub use cursor::{Batch, Cursor, Temporality};
 pub use describe::{
     AttributeEnum, AttributeSet, ClosedSet, DescribeError, Family, Instrument, Kind, Label,
     SeriesKey, Stability, Unit,
 };
+pub use event::RequestId;
 pub use events::{EventHandler, Events, OperationEvent, Subscription, TierEvent, fields};
 pub use histograms::{Buckets, Histogram, Histograms};
 pub use metrics::{

@@ -1,5 +1,7 @@
 //! What an event with a name is: plain data, the same whether anybody reads it or not.
 
+mod macros;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,6 +91,23 @@ pub enum InternalMode {
     Noop,
     /// To the console, before the program goes on.
     ConsoleDirect,
+}
+
+/// How a line of the console is written. None holds a control character, whatever a field holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The time, the level, the context, the name, the message, the request's id, the fields: for a file.
+    #[default]
+    Full,
+    /// The level, the name, the message and the fields, and the request's id where there is one: for a terminal, or for a
+    /// journal that adds the time itself.
+    Short {
+        /// Whether the level is coloured.
+        coloured: bool,
+    },
+    /// One JSON object, with `time`, `level`, `context`, `event` and `fields`, and where they are known `message`,
+    /// `request_id` and `cause` (texts), and `suppressed`.
+    Json,
 }
 
 /// Why there are no providers.
@@ -193,58 +212,10 @@ pub struct Event<'a> {
     pub name: &'static str,
     /// The request that its thread works for.
     pub ctx: Ctx,
-    /// What else is known.
+    /// How many events like this one were left out since the last that was not, because they came too fast.
+    pub suppressed: u64,
+    /// What else is known. The field `message` is a sentence for people.
     pub fields: &'a [(&'static str, Value<'a>)],
-}
-
-/// One line: the time, the level, the context, the name, the request's id, the fields. A text that is not plain is quoted.
-#[cfg(feature = "stats")]
-impl fmt::Display for Event<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_date(formatter, self.wall_ms)?;
-        let (level, context) = (self.level.name(), self.context.name());
-        write!(formatter, " {level:<5} {context} {}", self.name)?;
-        let name = crate::event::fields::REQUEST_ID;
-        write!(formatter, " {name}={}", self.ctx.request_id)?;
-        let mut text = String::new();
-        for (key, value) in self.fields {
-            text.clear();
-            fmt::Write::write_fmt(&mut text, format_args!("{value}"))?;
-            let plain =
-                |character: char| character.is_ascii_graphic() && !"\"=\\".contains(character);
-            if !text.is_empty() && text.chars().all(plain) {
-                write!(formatter, " {key}={text}")?;
-            } else {
-                write!(formatter, " {key}={text:?}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// As RFC 3339 has it, in UTC with milliseconds. The date is Howard Hinnant's `civil_from_days`, for days since 1970.
-#[cfg(feature = "stats")]
-fn write_date(formatter: &mut fmt::Formatter<'_>, wall_ms: u64) -> fmt::Result {
-    let (seconds, milliseconds) = (wall_ms / 1_000, wall_ms % 1_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    write!(
-        formatter,
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z"
-    )
 }
 
 /// Refuses what is no name of an event: two or more parts with dots between, of lower case letters, digits and `_`, each with a

@@ -19,10 +19,15 @@
 //! event_debug!(log, "store.scan.began"); // Below the level of its name: not even the fields are looked at.
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A library that is handed no provider asks for those that its program [installed](Providers::install): [`engine`],
+//! [`global`], [`admin`] and [`internal`] are silent until then.
 
 mod console;
 mod filter;
-mod macros;
+mod installed;
+mod limit;
+mod line;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +37,8 @@ use std::time::Duration;
 
 #[doc(hidden)]
 pub use crate::logged::assert_event_name;
-pub use crate::logged::{Context, Event, InternalMode, Level, LoggingError, Mode, Value};
+pub use crate::logged::{Context, Event, Format, InternalMode, Level, LoggingError, Mode, Value};
+pub use installed::{admin, engine, global, internal};
 
 use crate::clock::{Clock, SystemClock};
 use crate::describe::DescribeError;
@@ -40,9 +46,10 @@ use crate::registry::Engine;
 use crate::scope::Ctx;
 use console::{Console, Queued};
 use filter::Filter;
+use limit::Limit;
 
 /// How many lines wait for a console that is written behind a queue.
-pub const LINES_MAX: usize = 1_024;
+pub const LINES_MAX: usize = 4_096;
 
 thread_local! {
     /// Whether this thread exports, so that what it says is internal.
@@ -55,6 +62,8 @@ pub struct ProvidersBuilder {
     modes: [Mode; 3],
     internal: InternalMode,
     filter: Filter,
+    limit: Option<Limit>,
+    format: Format,
     clock: Arc<dyn Clock>,
     console: Console,
 }
@@ -111,6 +120,21 @@ impl ProvidersBuilder {
         }
     }
 
+    /// How the lines of the console are written.
+    pub fn format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// Events of one name, those of [`Level::Debug`] aside, are told at most once in `interval`, and the next one says how many
+    /// were left out before it. Where they have some of the fields `subjects`, they are told apart by the values of these, up to
+    /// a few thousand at once.
+    pub fn limit(self, interval: Duration, subjects: &'static [&'static str]) -> Self {
+        Self {
+            limit: Some(Limit::new(interval, subjects)),
+            ..self
+        }
+    }
+
     /// Another source of time.
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
@@ -139,6 +163,8 @@ impl ProvidersBuilder {
             modes: self.modes,
             internal: self.internal,
             filter: self.filter,
+            limit: self.limit,
+            format: self.format,
             clock: self.clock,
             console: self.console,
             panics: AtomicU64::new(0),
@@ -151,6 +177,8 @@ struct Inner {
     modes: [Mode; 3],
     internal: InternalMode,
     filter: Filter,
+    limit: Option<Limit>,
+    format: Format,
     clock: Arc<dyn Clock>,
     console: Console,
     queue: Option<Queued>,
@@ -168,6 +196,8 @@ impl Providers {
             modes: [const { Mode::Noop }; 3],
             internal: InternalMode::Noop,
             filter: Filter::default(),
+            limit: None,
+            format: Format::default(),
             clock: Arc::new(SystemClock::default()),
             console: Console::new(std::io::stderr()),
         }
@@ -205,6 +235,11 @@ impl Providers {
     pub fn exporting<T>(work: impl FnOnce() -> T) -> T {
         let _exporting = Exporting::begin();
         work()
+    }
+
+    /// The least that matters of what may pass; `None` when nothing may.
+    pub fn most(&self) -> Option<Level> {
+        self.0.filter.most()
     }
 
     /// How many lines the queue of the console had no room for, or nobody could write.
@@ -274,6 +309,11 @@ impl Provider {
         !silent && self.inner.filter.passes(level, context.name(), name)
     }
 
+    /// Whether what the part `target` of another library says goes anywhere: `a::b` as the name `a.b`.
+    pub fn hears(&self, level: Level, target: &str) -> bool {
+        self.inner.filter.may_pass(level) && self.passes(level, &target.replace("::", "."))
+    }
+
     /// The context that an event of this thread is in, and whether that is silent.
     fn place(&self) -> (Context, bool) {
         let context = if EXPORTING.get() {
@@ -300,20 +340,28 @@ impl Provider {
             return;
         }
         let inner = &self.inner;
+        let limit = inner.limit.as_ref().filter(|_| level < Level::Debug);
+        let admitted = limit.map_or(Some(0), |limit| {
+            limit.admit(inner.clock.now_ns(), name, fields)
+        });
+        let Some(suppressed) = admitted else {
+            return;
+        };
         let event = Event {
             wall_ms: inner.clock.wall_ms(),
             level,
             context,
             name,
             ctx: Ctx::current(),
+            suppressed,
             fields,
         };
         match self.mode(context) {
             Some(Mode::Noop) => {}
-            Some(Mode::ConsoleDirect) | None => inner.console.write(&event.to_string()),
+            Some(Mode::ConsoleDirect) | None => inner.console.write(&event.line(inner.format)),
             Some(Mode::ConsoleAsync) => {
                 if let Some(queue) = &inner.queue {
-                    queue.offer(event.to_string());
+                    queue.offer(event.line(inner.format));
                 }
             }
             Some(Mode::Pipeline(pipeline)) => {

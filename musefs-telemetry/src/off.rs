@@ -53,7 +53,7 @@ pub mod run_time;
 pub mod scope;
 
 pub use reading::{cursor, report, snapshot};
-pub use run_time::{dynamic, stats};
+pub use run_time::{busiest, dynamic, stats};
 
 #[cfg(test)]
 mod tests;

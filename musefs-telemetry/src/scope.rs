@@ -39,6 +39,8 @@ pub struct Finished<O> {
     pub subject: u64,
     /// The process or thread that asked; 0 when nobody said.
     pub process: u32,
+    /// How many bytes it brought, where somebody said.
+    pub bytes: Option<u64>,
     tiers: Tiers,
 }
 
@@ -67,6 +69,7 @@ pub struct Scope<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> {
     ended: bool,
     subject: u64,
     process: u32,
+    bytes: Option<u64>,
     tiers: Tiers,
     span: Span,
 }
@@ -84,6 +87,7 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
             ended: false,
             subject: 0,
             process: 0,
+            bytes: None,
             tiers: Tiers::EMPTY,
             span: Span::operation(O::VALUES[operation.position()], ctx),
         }
@@ -102,6 +106,11 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
     /// The process or thread that asks. What the thread of the queued handlers asks raises no events.
     pub fn set_process(&mut self, process: u32) {
         self.process = process;
+    }
+
+    /// How many bytes the operation brings.
+    pub fn set_bytes(&mut self, bytes: u64) {
+        self.bytes = Some(bytes);
     }
 
     /// The work of `leader` answers this operation, too.
@@ -156,6 +165,7 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
             duration_ns: ended_ns.saturating_sub(self.started_ns),
             subject: self.subject,
             process: self.process,
+            bytes: self.bytes,
             tiers: self.tiers,
         };
         self.ops.settle(&finished);

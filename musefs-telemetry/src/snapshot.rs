@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::busiest::Named;
 use crate::cells::read_spans;
 use crate::describe::{Family, Instrument, Kind};
 use crate::encode::Prepared;
@@ -16,6 +17,8 @@ pub struct Snapshot {
     pub(crate) values: Vec<u64>,
     /// Which series are told; empty when all are.
     pub(crate) told: Vec<bool>,
+    /// What the series with names of run time are called.
+    pub(crate) names: Vec<Option<Named>>,
 }
 
 /// The value of one series.
@@ -44,6 +47,8 @@ pub struct Metric<'a> {
     entry: &'a Entry,
     values: &'a [u64],
     told: Option<&'a [bool]>,
+    /// What its series are called, where they have names of run time.
+    names: &'a [Option<Named>],
 }
 
 impl Snapshot {
@@ -51,6 +56,7 @@ impl Snapshot {
     pub(crate) fn read(&mut self, table: Arc<Table>) {
         self.values.resize(table.values, 0);
         self.told.clear();
+        self.names.resize(table.names, None);
         read_spans(&table.spans, &mut self.values);
         for entry in &table.entries {
             let values = &mut self.values[entry.range()];
@@ -62,6 +68,7 @@ impl Snapshot {
                     }
                 }
                 Source::Observed(observed) => observed.read(values),
+                Source::Ranked(ranked) => ranked.read(values, &mut self.names[entry.names()]),
                 Source::Extremes(_, extremes) => {
                     for (series, values) in values.chunks_exact_mut(4).enumerate() {
                         values[2..].copy_from_slice(&extremes.read(series));
@@ -88,6 +95,7 @@ impl Snapshot {
                 entry,
                 values: &self.values[entry.range()],
                 told,
+                names: &self.names[entry.names()],
             };
             metric.series().next().is_some().then_some(metric)
         })
@@ -125,6 +133,26 @@ impl<'a> Metric<'a> {
         self.entry.created_ms
     }
 
+    /// The labels of series `index`, those that have their values from run time included.
+    pub fn labels(&self, index: usize) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
+        let named = self.named(index);
+        self.family()
+            .series_labels(index)
+            .map(move |(name, value)| (name, named.unwrap_or(value)))
+    }
+
+    /// What series `index` is called, if that is of run time.
+    pub(crate) fn named(&self, index: usize) -> Option<&'a str> {
+        let named = self.names.get(index)?.as_ref()?;
+        Some(&named.name)
+    }
+
+    /// Since when series `index` counts, in milliseconds since 1970.
+    pub(crate) fn since_ms(&self, index: usize) -> u64 {
+        let named = self.names.get(index).and_then(Option::as_ref);
+        named.map_or(self.created_ms(), |named| named.since_ms)
+    }
+
     /// The series that are told, with their indexes.
     pub fn series(&self) -> impl Iterator<Item = (usize, Value<'a>)> + use<'a> {
         let metric = *self;
@@ -135,12 +163,16 @@ impl<'a> Metric<'a> {
         })
     }
 
-    /// The value of series `index`; `None` when there is no such series, or it is a gauge that nobody knows the value of.
+    /// The value of series `index`; `None` when there is no such series, or it is a gauge that nobody knows the value of, or a place that no
+    /// name has.
     pub fn value(&self, index: usize) -> Option<Value<'a>> {
         let kind = self.family().kind;
         let stride = kind.stride();
         let values = self.values.get(index * stride..(index + 1) * stride)?;
         if kind == Kind::Gauge && values[0].cast_signed() == UNKNOWN {
+            return None;
+        }
+        if self.family().named && self.named(index).is_none() {
             return None;
         }
         Some(match kind {
@@ -155,18 +187,24 @@ impl<'a> Metric<'a> {
         })
     }
 
-    /// The example that series `index` of a histogram keeps.
-    pub fn exemplar(&self, index: usize) -> Option<Exemplar> {
-        match &self.entry.source {
-            Source::Histogram(_, exemplars) => exemplars.read(index),
+    /// The examples that series `index` of a histogram keeps: one for each bucket of classic text that has one, with the place of
+    /// that bucket.
+    pub fn exemplars(&self, index: usize) -> impl Iterator<Item = (usize, Exemplar)> + use<'a> {
+        let exemplars = match &self.entry.source {
+            Source::Histogram(_, exemplars) => Some(exemplars),
             _ => None,
-        }
+        };
+        exemplars.into_iter().flat_map(move |kept| kept.read(index))
     }
 }
 
 impl<'a> Metric<'a> {
     pub(crate) fn range(&self) -> std::ops::Range<usize> {
         self.entry.range()
+    }
+
+    pub(crate) fn name_range(&self) -> std::ops::Range<usize> {
+        self.entry.names()
     }
 
     /// What was rendered of it when it was declared.

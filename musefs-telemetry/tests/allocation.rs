@@ -8,10 +8,11 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use musefs_telemetry::encode::{json, openmetrics, prometheus};
+use musefs_telemetry::logging::{Mode, Providers};
 use musefs_telemetry::scope::Completion;
 use musefs_telemetry::{
     AttributeEnum, Buckets, Engine, EventHandler, OperationEvent, Ops, Outcome, Snapshot,
-    Temporality,
+    Temporality, event_error, event_info,
 };
 
 thread_local! {
@@ -119,4 +120,29 @@ fn telling_a_handler_allocates_nothing_after_a_threads_first_operation() {
     };
     operation();
     assert_eq!(allocations(|| (0..100).for_each(|_| operation())), 0);
+}
+
+#[test]
+fn an_event_that_goes_nowhere_allocates_nothing() {
+    let providers = Providers::builder()
+        .engine(Mode::ConsoleAsync)
+        .filter("warn,store.read=off")
+        .unwrap()
+        .build()
+        .unwrap();
+    let (log, silent) = (providers.engine(), providers.admin());
+    let path = String::from("a path");
+    let say = || {
+        event_info!(log, "store.scan.began", path = &path, rows = 7_u64);
+        event_error!(log, "store.read.failed", message = %format_args!("no {path}"));
+        event_error!(silent, "store.scan.failed", path = ?path);
+        event_error!(
+            musefs_telemetry::logging::engine(),
+            "store.scan.failed",
+            path = &path
+        );
+    };
+    // The first time finds that the process has installed no providers.
+    say();
+    assert_eq!(allocations(|| (0..100).for_each(|_| say())), 0);
 }

@@ -62,7 +62,7 @@ fn every_line_has_the_request_id_and_tiers_are_spans_within_their_operation() {
         drop(ops.scope(Op::Read));
     });
     for line in &lines {
-        assert!(line.contains("request_id=4711"), "{line}");
+        assert!(line.contains("request_id=2-4711"), "{line}");
     }
     let with =
         |part: &str| -> Vec<&String> { lines.iter().filter(|line| line.contains(part)).collect() };

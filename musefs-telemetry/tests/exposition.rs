@@ -12,7 +12,7 @@ use musefs_telemetry::clock::ManualClock;
 use musefs_telemetry::encode::{json, openmetrics, prometheus};
 use musefs_telemetry::{
     AttributeEnum, Buckets, Completion, Counters, Ctx, Engine, Family, Gauge, Histograms, Kind,
-    Label, MetricSet, MinMaxSumCount, Ops, UpDownCounter, attribute_set, metric_set,
+    Label, MetricSet, MinMaxSumCount, Ops, RequestId, UpDownCounter, attribute_set, metric_set,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -93,8 +93,15 @@ fn engine() -> Engine {
         shop.read_duration.record(Source::Memory, value);
         shop.read_size.record(Source::Disk, value);
     }
-    shop.read_duration
-        .record_with_exemplar(Source::Memory, 9_000, 17, 1_700_000_000_500);
+    shop.read_duration.record_with_exemplar(
+        Source::Memory,
+        9_000,
+        RequestId {
+            instance: 3,
+            number: 17,
+        },
+        1_700_000_000_500,
+    );
     let ops =
         Ops::<Source>::declare(&engine, "shop", Buckets::powers_of_two(1 << 10, 1 << 30)).unwrap();
     ops.record_op(Source::Memory, 77_777, Completion::Errno(5));
@@ -176,7 +183,7 @@ families = {family.name: family for family in parse(sys.stdin.read())}
 duration = families['shop_read_duration_seconds']
 assert duration.type == 'histogram' and duration.unit == 'seconds', duration
 exemplars = [sample.exemplar for sample in duration.samples if sample.exemplar]
-assert [exemplar.labels for exemplar in exemplars] == [{'request_id': '17'}], exemplars
+assert [exemplar.labels for exemplar in exemplars] == [{'request_id': '3-17'}], exemplars
 assert families['shop_read_bytes'].samples[0].labels['mount'] == 'a \"quoted\" \\\\ name\\nof two lines'
 ";
 

@@ -13,18 +13,18 @@ use crate::support::mount::Mount;
 use crate::support::process::{musefs, run};
 
 /// Where the file of the filesystem that hangs is shown.
-const HUNG_SERVED: &str = "long.flac";
+pub const HUNG_SERVED: &str = "long.flac";
 const HOLD: Duration = Duration::from_millis(300);
 
 /// A mount of one file on a filesystem that hangs on demand.
-struct Scene {
-    hung: Hanging,
-    mount: Mount,
+pub struct Scene {
+    pub hung: Hanging,
+    pub mount: Mount,
     /// Last, because nothing can be taken away from under a mount.
     _library: Library,
 }
 
-fn scene(arguments: &[&str]) -> Scene {
+pub fn scene(arguments: &[&str]) -> Scene {
     let library = Library::new();
     let path = library.path().join("hung");
     std::fs::create_dir(&path).unwrap();
@@ -41,7 +41,7 @@ fn scene(arguments: &[&str]) -> Scene {
 }
 
 /// A process that reads the hanging file, which stops answering before its first read.
-fn stuck_reader(scene: &Scene) -> Child {
+pub fn stuck_reader(scene: &Scene) -> Child {
     let file = File::open(scene.mount.join(HUNG_SERVED)).unwrap();
     scene.hung.stick_all(Stuck {
         reads: true,
@@ -59,7 +59,7 @@ fn stuck_reader(scene: &Scene) -> Child {
     reader
 }
 
-fn lines(mount: &Mount, name: &str) -> Vec<String> {
+pub fn lines(mount: &Mount, name: &str) -> Vec<String> {
     let path = mount.join(".musefs-metrics").join(name);
     let mode = path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o400, "{name}");
@@ -72,7 +72,7 @@ fn lines(mount: &Mount, name: &str) -> Vec<String> {
 }
 
 /// The first line of the file `name` that has all of `words` in this order, with blanks around each.
-fn line_with(mount: &Mount, name: &str, words: &str) -> Vec<String> {
+pub fn line_with(mount: &Mount, name: &str, words: &str) -> Vec<String> {
     let words = format!(" {words} ");
     eventually(&format!("`{words}` in {name}"), || {
         let lines = lines(mount, name);
@@ -109,7 +109,7 @@ fn what_hangs_is_told_while_it_does_and_where_its_time_went_afterwards() {
     scene.hung.release();
     assert!(reader.wait().unwrap().success());
     let slow = line_with(mount, "slow", &format!("read ok {}", reader.id()));
-    let [time, seconds, _, _, _, _, phases, tiers, path] = &slow[..] else {
+    let [time, seconds, id, because, _, _, _, _, phases, tiers, path] = &slow[..] else {
         panic!("{slow:?}");
     };
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
@@ -127,7 +127,11 @@ fn what_hangs_is_told_while_it_does_and_where_its_time_went_afterwards() {
         "{slow:?}"
     );
     assert!(seconds_of("queue", phases) + backing <= whole, "{slow:?}");
-    assert!(tiers.contains("backing=ok"), "{tiers}");
+    assert_eq!(
+        tiers,
+        "handle=hit,header_cache=hit,readahead=miss,backing=ok(fallback)"
+    );
+    assert_eq!((id, &**because), (&waits[1], "-"), "one name everywhere");
     assert_eq!(path, HUNG_SERVED);
     eventually("nothing is under way any more", || {
         lines(mount, "inflight").is_empty().then_some(())
@@ -141,8 +145,8 @@ fn what_was_not_answered_in_time_is_told_with_what_it_hung_in() {
     let mut reader = stuck_reader(&scene);
     assert!(!reader.wait().unwrap().success());
     let slow = line_with(&scene.mount, "slow", &format!("read EIO {}", reader.id()));
-    assert!(seconds_of("backing", &slow[6]) > 0.5, "{slow:?}");
-    assert_eq!(slow[7..], ["-", HUNG_SERVED]);
+    assert!(seconds_of("backing", &slow[8]) > 0.5, "{slow:?}");
+    assert_eq!(slow[9..], ["handle=hit", HUNG_SERVED]);
     assert!(lines(&scene.mount, "inflight").is_empty());
     scene.hung.release();
 }

@@ -142,6 +142,18 @@ fn every_recipe_does_what_it_says() {
         assert!(text.lines().any(|line| line == "missing: 0"), "{text}");
     }
 
+    let (profile, failed) = (
+        recipe("Where the time goes, for programs"),
+        recipe("What failed last"),
+    );
+    if has_program("jq") {
+        let text = told(&profile.replace("--seconds 10", "--seconds 0.5"));
+        assert!(text.contains("backing 0 ms\n"), "{text}");
+        assert!(std::fs::metadata(mount.join("nothing")).is_err());
+        let text = told(&failed);
+        assert!(text.lines().any(|line| line == "lookup ENOENT ."), "{text}");
+    }
+
     let text = told(&recipe("A check of what is kept"));
     assert!(text.contains("no fault"), "{text}");
 

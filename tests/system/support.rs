@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 pub mod audio;
 pub mod catalogue;
+pub mod control;
 pub mod hanging;
 pub mod http;
 pub mod judge;

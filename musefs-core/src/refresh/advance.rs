@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::draft::{Drafts, Left, Waiting};
-use super::{BuildReport, Listed, Refresher, TrackChanges, listed};
+use super::{BuildReport, Listed, ROWS_FOR_RELEASE, Refresher, TrackChanges, listed};
 use crate::ids::TrackId;
 use crate::serve::Published;
 use crate::store::{StoreError, now_ns};
@@ -112,6 +112,9 @@ impl Refresher {
         self.mark = mark;
         self.highest = self.highest.max(highest);
         self.is_in_step = true;
+        if rows_read >= ROWS_FOR_RELEASE {
+            self.release_memory();
+        }
         Ok(Some(Advanced {
             published,
             report,

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
+use musefs_telemetry::{event_warn, logging};
+
 use super::TreeConfig;
 use crate::formats::Format;
 use crate::ids::TrackId;
 use crate::metrics::{Metrics, ResolveCause, nanoseconds};
-use crate::names;
+use crate::names::{self, ServedPath};
 use crate::serve::{Mode, inode_of, layout_of, mtime_of};
 use crate::store::{Fields, Store, StoreError, TrackFailure, TrackRow};
 use crate::template::{Draft, NumberWidths, Siblings, TagSource, TrackValues};
@@ -31,10 +33,22 @@ pub(super) struct Left {
     pub(super) outdated: u64,
 }
 
+/// The path of a track that is to be listed.
+enum Path {
+    Settled(ServedPath),
+    /// It has numbers whose width is not known yet. Few templates have them, so they are kept aside.
+    Drafted(Box<Drafted>),
+}
+
+struct Drafted {
+    draft: Draft,
+    extension: Option<Box<str>>,
+}
+
 /// A track that waits for the width of its numbers.
 pub(super) struct Waiting {
-    draft: Draft,
-    extension: Option<String>,
+    path: Path,
+    siblings: Option<Siblings>,
     pub(super) track: TrackId,
     pub(super) inode: Inode,
     /// The highest number that an inode of it is made from.
@@ -51,7 +65,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Whom the track shares the widths of its numbers with.
     pub(super) fn siblings(&self) -> Option<Siblings> {
-        self.draft.siblings()
+        self.siblings
     }
 }
 
@@ -111,9 +125,11 @@ impl<'a> Drafts<'a> {
         let inode = inode_of(self.config.mode, self.inode_base, row);
         if self.inodes.contains(&inode) {
             self.left.broken += 1;
-            tracing::warn!(
+            event_warn!(
+                logging::engine(),
+                "refresh.track.left_out",
+                message = "a track is left out: its sequence number is that of another one",
                 track = row.id.0,
-                "left out: its sequence number is that of another track"
             );
             return;
         }
@@ -139,9 +155,18 @@ impl<'a> Drafts<'a> {
             }
         };
         self.inodes.insert(inode);
+        let extension = names::extension_of(&row.path);
+        let siblings = draft.siblings();
+        let path = if draft.is_settled() {
+            let (widths, fallbacks) = (&*self.widths, &self.config.fallbacks);
+            Path::Settled(draft.finish(widths, extension.as_deref(), fallbacks))
+        } else {
+            let extension = extension.map(|extension| extension.into_owned().into());
+            Path::Drafted(Box::new(Drafted { draft, extension }))
+        };
         self.waiting.push(Waiting {
-            draft,
-            extension: names::extension_of(&row.path),
+            path,
+            siblings,
             track: row.id,
             inode,
             sequence: row.content_seq.max(row.backing_seq),
@@ -174,9 +199,13 @@ pub(super) fn finish(
             size: waiting
                 .size
                 .or_else(|| sizes.get(&waiting.track).copied())?,
-            path: waiting
-                .draft
-                .finish(widths, waiting.extension.as_deref(), &config.fallbacks),
+            path: match waiting.path {
+                Path::Settled(path) => path,
+                Path::Drafted(drafted) => {
+                    let Drafted { draft, extension } = *drafted;
+                    draft.finish(widths, extension.as_deref(), &config.fallbacks)
+                }
+            },
             mtime_ns: waiting.mtime_ns,
             listed_ns: waiting.listed_ns,
         })
@@ -210,7 +239,12 @@ fn compute_sizes(
             Err(error @ (StoreError::Locked { .. } | StoreError::Unreadable { .. })) => {
                 return Err(error);
             }
-            Err(error) => tracing::warn!("left out: {error}"),
+            Err(error) => event_warn!(
+                logging::engine(),
+                "refresh.track.left_out",
+                message = %format_args!("a track is left out: {error}"),
+                track = unknown.track.0,
+            ),
         }
     }
     if !computed.is_empty()
@@ -218,9 +252,11 @@ fn compute_sizes(
         && let Err(error) = store.record_served_sizes(&computed)
     {
         // They are known for this mount all the same.
-        tracing::warn!(
-            "the sizes of {} edited tracks were not kept: {error}",
-            computed.len()
+        event_warn!(
+            logging::engine(),
+            "store.sizes.not_kept",
+            message = %format_args!("the sizes of edited tracks were not kept: {error}"),
+            tracks = computed.len(),
         );
     }
     Ok(computed

@@ -1,6 +1,6 @@
 //! What the tracks in the tree are, counted as they come and go: nobody has to look at all of them to tell.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Listed;
 use crate::formats::Format;
@@ -15,7 +15,7 @@ pub struct Holdings {
 }
 
 impl Holdings {
-    pub(super) fn of(listed: &HashMap<TrackId, Listed>) -> Self {
+    pub(super) fn of(listed: &BTreeMap<TrackId, Listed>) -> Self {
         let mut holdings = Self::default();
         for (&track, listed) in listed {
             holdings.add(track, listed);

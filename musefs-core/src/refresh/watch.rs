@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use musefs_telemetry::{event_warn, logging};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -117,7 +118,11 @@ fn watch(inotify: &Inotify, end: &EventFd, names: &[OsString; 2], turns: &Stop) 
 }
 
 fn given_up(error: Errno) {
-    tracing::warn!("the store is not watched any more, only polled: {error}");
+    event_warn!(
+        logging::engine(),
+        "store.watch.ended",
+        message = %format_args!("the store is not watched any more, only polled: {error}"),
+    );
 }
 
 #[cfg(test)]

@@ -241,6 +241,39 @@ fn reads_are_rounded_to_blocks_and_no_more() {
 }
 
 #[test]
+fn each_new_file_costs_one_open_a_few_reads_and_a_few_statements() {
+    let mut library = Library::new();
+    let mut scan = |files: std::ops::Range<u32>| {
+        for number in files {
+            library.file(format!("{number}.flac"), flac("A"));
+        }
+        let before = library.store.statements();
+        let report = library.scan();
+        let statements = library.store.statements() - before;
+        [
+            report.scan_opens,
+            report.scan_preads,
+            report.scan_bytes_read,
+            statements,
+        ]
+    };
+    let (few, many) = (scan(0..5), scan(5..25));
+    let file_bytes = flac("A").len() as u64;
+    // For 15 files more: a look for its row, the row, and its one tag. They may be in another transaction or two.
+    let mut most = [1, 2, 2 * file_bytes, 3].map(|each| 15 * each);
+    most[3] += 15;
+    for (work, most) in few
+        .iter()
+        .zip(&many)
+        .map(|(few, many)| many - few)
+        .zip(most)
+    {
+        assert!(work <= most, "{few:?} and then {many:?}");
+    }
+    assert_eq!(many[0], 20);
+}
+
+#[test]
 fn force_reads_again_and_finds_the_same() {
     let mut library = Library::new();
     library.file("a.flac", flac("A"));

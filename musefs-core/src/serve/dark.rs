@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use musefs_telemetry::{event_warn, logging};
 use parking_lot::Mutex;
 
 use crate::ids::TrackId;
@@ -98,10 +99,12 @@ impl DarkTracks {
             BackingFailure::Changed => "scan again to serve it as it is",
             BackingFailure::Unreadable => "check its permissions and the disk it is on",
         };
-        tracing::warn!(
+        event_warn!(
+            logging::engine(),
+            "track.dark",
+            message = %format_args!("cannot serve a file ({detail}); {way_out}"),
             path = %path.display(),
             reason = reason.name(),
-            "cannot serve a file ({detail}); {way_out}"
         );
     }
 

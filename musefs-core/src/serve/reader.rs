@@ -26,6 +26,8 @@ pub struct ReadBuffer {
     from: [u64; 4],
     /// Whether bytes of the backing file went into what was made.
     made_from_backing: bool,
+    /// Whether read-ahead was asked and lacked something.
+    readahead_missed: bool,
 }
 
 impl ReadBuffer {
@@ -40,7 +42,13 @@ impl ReadBuffer {
         sources.filter_map(|(source, bytes)| (bytes > 0).then_some(source))
     }
 
+    /// Whether the backing file stood in for read-ahead, which lacked something.
+    pub fn missed_readahead(&self) -> bool {
+        self.readahead_missed
+    }
+
     fn start(&mut self, len: usize) {
+        self.readahead_missed = false;
         self.filled = 0;
         self.from = [0; 4];
         self.made_from_backing = false;
@@ -354,6 +362,7 @@ impl Musefs {
                 return Ok(());
             }
             self.metrics.readahead_misses.increment();
+            buffer.readahead_missed = true;
             offset += held as u64;
             len -= held;
             let is_worth_it = self.devices.is_slow(resolved.device);

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use musefs_telemetry::{event_warn, logging};
+
 use super::backing::{self, Opened};
 use super::cache::Resolved;
 use super::pattern::header_len;
@@ -40,7 +42,12 @@ pub(crate) fn layout_of(mode: Mode, detail: &TrackDetail) -> Layout {
         Mode::StructureOnly => Layout::whole_file(backing_len),
         Mode::Synthesis => formats::synthesize(&detail.desired()).unwrap_or_else(|error| {
             let path = String::from_utf8_lossy(&detail.row.path);
-            tracing::warn!(%path, "served as it is, without its new metadata: {error}");
+            event_warn!(
+                logging::engine(),
+                "track.metadata.refused",
+                message = %format_args!("a file is served as it is, without its new metadata: {error}"),
+                path = &*path,
+            );
             Layout::whole_file(backing_len)
         }),
     }
@@ -201,9 +208,13 @@ impl Musefs {
         let served = layout.len();
         let shown = detail.row.served_size;
         if self.config.mode == Mode::Synthesis && shown.is_some_and(|shown| shown != served) {
-            tracing::warn!(
+            event_warn!(
+                logging::engine(),
+                "track.size.mended",
+                message = "the store had a wrong size for a track; it is mended",
                 track = track.0,
-                "the store has a wrong size for it ({shown:?} for {served} bytes); it is mended"
+                shown = shown.unwrap_or_default(),
+                served = served,
             );
             let size = (track, detail.row.content_seq, served);
             if !store.is_read_only() {

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cache::Resolved;
+use super::flights::{Boarded, Flight, Lead};
 use super::handles::Handle;
 use super::resolve::Located;
 use super::{Error, HandleId, Musefs, backing};
 use crate::ids::{RootId, TrackId};
 use crate::tree::Inode;
+use musefs_telemetry::Ctx;
 
 /// What a step may have to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +33,26 @@ pub enum Step<T, W> {
     Next(W),
 }
 
+/// How an open came to know where the bytes of its file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// They were known from before.
+    Known,
+    /// It looked for them.
+    Resolved,
+    /// Another request looked for them while it waited.
+    Shared(Ctx),
+}
+
+/// A file that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    /// The open file.
+    pub handle: HandleId,
+    /// How it came about.
+    pub found: Found,
+}
+
 /// An open that has steps before it.
 #[derive(Debug)]
 pub struct Opening {
@@ -41,12 +63,16 @@ pub struct Opening {
 
 #[derive(Debug)]
 enum Stage {
-    /// It was resolved before: its backing file is opened.
-    Known(Arc<Resolved>),
+    /// It was resolved before, or by somebody else: its backing file is opened.
+    Known(Arc<Resolved>, Found),
     /// The store is read, which waits for this.
     Unknown(WaitsFor),
+    /// Another request is resolving it.
+    Following(Arc<Flight>, WaitsFor),
+    /// The same as unknown, after another request could not resolve it.
+    Alone(WaitsFor),
     /// The store was read: the backing file is opened and its metadata read.
-    Located(Box<Located>),
+    Located(Box<Located>, Option<Lead>),
     /// Somebody else has it open as this by now: that is opened, too.
     Joining(Arc<Resolved>),
 }
@@ -55,14 +81,30 @@ impl Opening {
     /// What the next step may have to wait for.
     pub fn waits_for(&self) -> WaitsFor {
         match &self.stage {
-            Stage::Known(resolved) | Stage::Joining(resolved) => WaitsFor::Device(resolved.device),
-            Stage::Unknown(waits_for) => *waits_for,
-            Stage::Located(located) => located.waits_for,
+            Stage::Known(resolved, _) | Stage::Joining(resolved) => {
+                WaitsFor::Device(resolved.device)
+            }
+            Stage::Unknown(waits_for)
+            | Stage::Following(_, waits_for)
+            | Stage::Alone(waits_for) => *waits_for,
+            Stage::Located(located, _) => located.waits_for,
         }
     }
 
-    fn at(self, stage: Stage) -> Step<HandleId, Self> {
-        Step::Next(Self { stage, ..self })
+    /// The work of another request that the next step waits for, if it does. Better than to wait there is to leave word with it.
+    pub fn awaits(&self) -> Option<Arc<Flight>> {
+        match &self.stage {
+            Stage::Following(flight, _) => Some(Arc::clone(flight)),
+            _ => None,
+        }
+    }
+
+    fn at(inode: Inode, track: TrackId, stage: Stage) -> Step<OpenFile, Self> {
+        Step::Next(Self {
+            inode,
+            track,
+            stage,
+        })
     }
 }
 
@@ -90,7 +132,9 @@ impl Musefs {
         Ok(Opening {
             inode,
             track: target.track,
-            stage: target.resolved.map_or(unknown, Stage::Known),
+            stage: target
+                .resolved
+                .map_or(unknown, |resolved| Stage::Known(resolved, Found::Known)),
         })
     }
 
@@ -98,34 +142,56 @@ impl Musefs {
     ///
     /// # Errors
     /// When the backing file or the store cannot be read, or the file has moved on.
-    pub fn open_step(&self, opening: Opening) -> Result<Step<HandleId, Opening>, Error> {
-        let Opening { inode, track, .. } = opening;
+    pub fn open_step(&self, opening: Opening) -> Result<Step<OpenFile, Opening>, Error> {
+        let Opening {
+            inode,
+            track,
+            stage,
+        } = opening;
         let reopen = |resolved: &Arc<Resolved>| {
             let file = backing::open(&resolved.path, &self.metrics);
             self.hold(inode, Arc::clone(resolved), file)
         };
-        Ok(match &opening.stage {
-            Stage::Known(resolved) => match reopen(resolved) {
-                Some(handle) => Step::Done(handle),
-                None => opening.at(Stage::Unknown(self.stores.waits_for())),
+        let done = |handle, found| Step::Done(OpenFile { handle, found });
+        let next = |stage| Opening::at(inode, track, stage);
+        let locate = |lead| {
+            self.metrics.cache_header_misses.increment();
+            let located = self.locate(inode, track)?;
+            Ok::<_, Error>(next(Stage::Located(Box::new(located), lead)))
+        };
+        Ok(match stage {
+            Stage::Known(resolved, found) => match reopen(&resolved) {
+                Some(handle) => done(handle, found),
+                None => next(Stage::Unknown(self.stores.waits_for())),
             },
-            Stage::Unknown(_) => {
-                self.metrics.cache_header_misses.increment();
-                let located = self.locate(inode, track)?;
-                opening.at(Stage::Located(Box::new(located)))
-            }
-            Stage::Located(located) => {
-                let (resolved, file) = self.resolve(located)?;
+            Stage::Unknown(waits_for) => match self.flights.board(inode) {
+                Boarded::Leads(lead) => locate(Some(lead))?,
+                Boarded::Follows(flight) => next(Stage::Following(flight, waits_for)),
+                Boarded::Alone => locate(None)?,
+            },
+            Stage::Following(flight, waits_for) => match flight.wait() {
+                Some(resolved) => {
+                    self.metrics.resolves_coalesced.increment();
+                    next(Stage::Known(resolved, Found::Shared(flight.leader())))
+                }
+                None => next(Stage::Alone(waits_for)),
+            },
+            Stage::Alone(_) => locate(None)?,
+            Stage::Located(located, lead) => {
+                let (resolved, file) = self.resolve(&located)?;
                 if !resolved.is_newer {
                     self.cache.insert(inode, Arc::clone(&resolved));
                 }
+                if let Some(lead) = lead {
+                    lead.land(&resolved);
+                }
                 // Another open of the same inode may have been faster, and have found another version.
                 match self.insert_handle(inode, resolved, file) {
-                    Ok(handle) => Step::Done(handle),
-                    Err(first) => opening.at(Stage::Joining(first)),
+                    Ok(handle) => done(handle, Found::Resolved),
+                    Err(first) => next(Stage::Joining(first)),
                 }
             }
-            Stage::Joining(first) => Step::Done(reopen(first).ok_or(Error::Stale)?),
+            Stage::Joining(first) => done(reopen(&first).ok_or(Error::Stale)?, Found::Resolved),
         })
     }
 
@@ -137,7 +203,7 @@ impl Musefs {
         let mut opening = self.begin_open(inode)?;
         loop {
             match self.open_step(opening)? {
-                Step::Done(handle) => return Ok(handle),
+                Step::Done(open) => return Ok(open.handle),
                 Step::Next(next) => opening = next,
             }
         }

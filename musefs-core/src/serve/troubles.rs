@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use musefs_telemetry::{event_error, event_info, logging};
 use parking_lot::Mutex;
 
 use super::Error;
@@ -27,10 +28,18 @@ impl Troubles {
     pub(super) fn store<T>(&self, result: Result<T, StoreError>) -> Result<T, Error> {
         match &result {
             Err(error) if !self.store.swap(true, Relaxed) => {
-                tracing::error!("{error}; files that need it cannot be opened until it reads");
+                event_error!(
+                    logging::engine(),
+                    "store.read.failed",
+                    message = %format_args!("{error}; files that need it cannot be opened until it reads"),
+                );
             }
             Ok(_) if self.store.load(Relaxed) && self.store.swap(false, Relaxed) => {
-                tracing::info!("the store reads again");
+                event_info!(
+                    logging::engine(),
+                    "store.read.recovered",
+                    message = "the store reads again",
+                );
             }
             _ => {}
         }
@@ -41,7 +50,11 @@ impl Troubles {
     pub(super) fn out_of_descriptors(&self, path: &Path) -> Error {
         let error = Error::OutOfDescriptors { path: path.into() };
         if !self.descriptors.swap(true, Relaxed) {
-            tracing::error!("{error}; raise the limit on open files (ulimit -n)");
+            event_error!(
+                logging::engine(),
+                "descriptors.open.exhausted",
+                message = %format_args!("{error}; raise the limit on open files (ulimit -n)"),
+            );
         }
         error
     }
@@ -49,7 +62,11 @@ impl Troubles {
     /// Notes that a backing file was opened.
     pub(super) fn descriptor_found(&self) {
         if self.descriptors.load(Relaxed) && self.descriptors.swap(false, Relaxed) {
-            tracing::info!("files can be opened again: there are descriptors left");
+            event_info!(
+                logging::engine(),
+                "descriptors.open.recovered",
+                message = "files can be opened again: there are descriptors left",
+            );
         }
     }
 
@@ -64,7 +81,12 @@ impl Troubles {
             blobs.insert(blob)
         };
         if is_new {
-            tracing::error!("{error}");
+            event_error!(
+                logging::engine(),
+                "store.blob.gone",
+                message = %error,
+                blob = blob.0,
+            );
         }
         error
     }

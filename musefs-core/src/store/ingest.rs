@@ -6,6 +6,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use musefs_telemetry::{event_warn, logging};
+
 use super::database::OwnWrite;
 use super::parts::Parts;
 use super::rows::{Stamp, TrackFailure};
@@ -382,6 +384,13 @@ fn served_size(store: &Path, track: TrackId, desired: Desired<'_>) -> Option<u64
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the synthesizer ran into a fault of its own".to_owned(),
     };
-    tracing::warn!(store = %store.display(), track = track.0, why, "an edited track cannot be put together");
+    event_warn!(
+        logging::engine(),
+        "store.edit.refused",
+        message = "an edited track cannot be put together",
+        track = track.0,
+        store = %store.display(),
+        why = &why,
+    );
     None
 }

@@ -346,6 +346,76 @@ fn one_pass_tells_every_track_in_two_statements() {
 }
 
 #[test]
+fn a_pass_of_two_connections_tells_what_a_pass_of_one_does() {
+    let mut fixture = Fixture::new();
+    // More tags than are handed over at once.
+    let readings: Vec<_> = (0..1500)
+        .map(|number| {
+            let title = format!("Title {number}");
+            let tags = [
+                ("artist", "First"),
+                ("artist", "Second"),
+                ("title", title.as_str()),
+            ];
+            let tags = if number % 5 == 0 { &[][..] } else { &tags[..] };
+            (format!("{number}.flac"), reading(tags))
+        })
+        .collect();
+    let findings: Vec<_> = readings
+        .iter()
+        .map(|(path, reading)| Finding {
+            root: fixture.root,
+            path: path.as_bytes(),
+            stamp: stamp(1),
+            moved_from: None,
+            reading: Some(reading),
+        })
+        .collect();
+    fixture.store.ingest(&findings, 7).expect("ingested");
+    let store = &fixture.store;
+    let keys = ["title", "artist", "nothing"];
+    let seen = |beside: Option<Store>| {
+        let mut seen = Vec::new();
+        let statements = store.statements();
+        let see = |row: TrackRow, fields: &Fields| {
+            let values: Vec<Vec<String>> = (0..keys.len())
+                .map(|key| fields.all(key).map(str::to_owned).collect())
+                .collect();
+            seen.push((row, values));
+        };
+        let pass = match beside {
+            Some(beside) => store.for_each_track_with(beside, &keys, see),
+            None => store.for_each_track(&keys, see),
+        };
+        (seen, pass.expect("a pass"), store.statements() - statements)
+    };
+    let (alone, pass, _) = seen(None);
+    assert_eq!(pass.rows, 1500);
+    let beside = Store::open(&fixture.path()).expect("another connection");
+    // The transaction, the highest number, and the tracks.
+    assert_eq!(seen(Some(beside)), (alone.clone(), pass.clone(), 3));
+
+    let elsewhere = Fixture::new();
+    let beside = Store::open(&elsewhere.path()).expect("another store");
+    let (fallen_back, ..) = seen(Some(beside));
+    assert_eq!(fallen_back, alone);
+
+    let beside = Store::open(&fixture.path()).expect("another connection");
+    let outside = fixture.outside();
+    outside
+        .execute_batch("UPDATE tags SET value = 'New' WHERE track_id = 2 AND key = 'title'")
+        .expect("an edit");
+    let old = beside.database.begin_read().expect("a state");
+    beside.sequence().expect("a number");
+    outside
+        .execute_batch("UPDATE tags SET value = 'Newer' WHERE track_id = 2 AND key = 'title'")
+        .expect("an edit");
+    drop(old);
+    let (newest, ..) = seen(Some(beside));
+    assert_eq!(newest[1].1[0], ["Newer"]);
+}
+
+#[test]
 fn a_pass_over_changes_tells_just_those() {
     let mut fixture = Fixture::new();
     let tracks: Vec<TrackId> = ["a", "b", "c", "d"].map(|path| fixture.add(path)).into();

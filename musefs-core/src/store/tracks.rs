@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Row, Rows, params_from_iter};
+use musefs_telemetry::{event_warn, logging};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
 use super::database::Database;
+use super::pass::Asked;
 use super::rows::{Fields, Holder, Mark, Pass, Stamp, TrackDetail, TrackFailure, TrackRow};
 use super::{Store, StoreError};
 use crate::formats::{
@@ -29,6 +30,15 @@ macro_rules! track_columns {
 /// Number of columns of `track_columns`.
 const TRACK_COLUMNS: usize = 22;
 
+impl Asked {
+    const ALL: Self = Self {
+        kind: QueryKind::Tracks,
+        tracks_sql: concat!("SELECT ", track_columns!(), " FROM tracks ORDER BY id"),
+        tags_condition: "",
+        condition: None,
+    };
+}
+
 impl Store {
     /// Hands every track to `f`, in the order of their ids, with the values of just these `keys`. All of it is one state of
     /// the store, read in two statements however many tracks there are.
@@ -39,14 +49,25 @@ impl Store {
         keys: &[&str],
         f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
-        self.pass(
-            QueryKind::Tracks,
-            concat!("SELECT ", track_columns!(), " FROM tracks ORDER BY id"),
-            "",
-            None,
-            keys,
-            f,
-        )
+        self.pass(&Asked::ALL, keys, f)
+    }
+
+    /// As [`Store::for_each_track`], with the tags read by `beside`, another connection to the same store, on a thread of its
+    /// own. Where the two do not see the same state of the store, or `beside` cannot read, this connection reads all by itself.
+    pub fn for_each_track_with(
+        &self,
+        beside: Store,
+        keys: &[&str],
+        f: impl FnMut(TrackRow, &Fields),
+    ) -> Result<Pass, StoreError> {
+        self.pass_with(beside, &Asked::ALL, keys, f)
+    }
+
+    /// Gives back the memory of pages that were read, where it is not needed at this moment.
+    pub fn release_memory(&self) -> Result<(), StoreError> {
+        let query = self.database.query(QueryKind::Other);
+        query.row("PRAGMA shrink_memory", [], |_| Ok(()))?;
+        Ok(())
     }
 
     /// Hands those of `tracks` to `f` that there are, like [`Store::for_each_track`].
@@ -57,18 +78,17 @@ impl Store {
         f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
         let ids: Vec<String> = tracks.iter().map(|track| track.0.to_string()).collect();
-        self.pass(
-            QueryKind::Tracks,
-            concat!(
+        let asked = Asked {
+            kind: QueryKind::Tracks,
+            tracks_sql: concat!(
                 "SELECT ",
                 track_columns!(),
                 " FROM tracks WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             ),
-            "track_id IN (SELECT value FROM json_each(?1)) AND ",
-            Some(format!("[{}]", ids.join(",")).into()),
-            keys,
-            f,
-        )
+            tags_condition: "track_id IN (SELECT value FROM json_each(?1)) AND ",
+            condition: Some(format!("[{}]", ids.join(",")).into()),
+        };
+        self.pass(&asked, keys, f)
     }
 
     /// Hands those tracks to `f` that changed in any way after the number `after` was handed out, like
@@ -79,18 +99,17 @@ impl Store {
         keys: &[&str],
         f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
-        self.pass(
-            QueryKind::Changes,
-            concat!(
+        let asked = Asked {
+            kind: QueryKind::Changes,
+            tracks_sql: concat!(
                 "SELECT ",
                 track_columns!(),
                 " FROM tracks WHERE id IN (SELECT id FROM tracks WHERE change_seq > ?1) ORDER BY id"
             ),
-            "track_id IN (SELECT id FROM tracks WHERE change_seq > ?1) AND ",
-            Some(after.into()),
-            keys,
-            f,
-        )
+            tags_condition: "track_id IN (SELECT id FROM tracks WHERE change_seq > ?1) AND ",
+            condition: Some(after.into()),
+        };
+        self.pass(&asked, keys, f)
     }
 
     /// The tracks that were deleted after the number `after` was handed out, in the order of their deletion.
@@ -217,92 +236,21 @@ impl Store {
         }
         write.commit()
     }
-
-    /// One pass over two statements, the tracks and their tags, both in the order of the track's id.
-    fn pass(
-        &self,
-        kind: QueryKind,
-        tracks_sql: &str,
-        tags_condition: &str,
-        condition: Option<Value>,
-        keys: &[&str],
-        mut f: impl FnMut(TrackRow, &Fields),
-    ) -> Result<Pass, StoreError> {
-        let database = &self.database;
-        let error = |source| database.error(source);
-        let query = database.query(kind);
-        let _one_state = query.begin_read()?;
-        let mut tracks = query.statement(tracks_sql)?;
-        let mut tracks = tracks.query(params_from_iter(&condition)).map_err(error)?;
-
-        let marks = vec!["?"; keys.len()].join(", ");
-        let mut tags = query.statement(&format!(
-            "SELECT track_id, key, value FROM tags WHERE {tags_condition}key IN ({marks}) ORDER BY track_id, key, ordinal"
-        ))?;
-        let values = condition
-            .into_iter()
-            .chain(keys.iter().map(|key| Value::from((*key).to_owned())));
-        let mut tags = TagCursor::start(tags.query(params_from_iter(values)).map_err(error)?)
-            .map_err(error)?;
-
-        let mut fields = Fields::default();
-        let mut pass = Pass::default();
-        while let Some(row) = tracks.next().map_err(error)? {
-            let (track, complaints) = read_track(row).map_err(error)?;
-            complain(&track, &complaints);
-            tags.take(track.id.0, keys, &mut fields).map_err(error)?;
-            pass.rows += 1;
-            pass.broken += u64::from(!complaints.is_empty());
-            pass.outdated += u64::from(!track.is_current);
-            f(track, &fields);
-        }
-        Ok(pass)
-    }
-}
-
-/// The tags statement, one row ahead.
-struct TagCursor<'a> {
-    rows: Rows<'a>,
-    /// Track of the row that `rows` stands on; `None` at the end.
-    track: Option<i64>,
-}
-
-impl<'a> TagCursor<'a> {
-    fn start(rows: Rows<'a>) -> rusqlite::Result<Self> {
-        let mut cursor = Self { rows, track: None };
-        cursor.advance()?;
-        Ok(cursor)
-    }
-
-    fn advance(&mut self) -> rusqlite::Result<()> {
-        self.track = self.rows.next()?.map(|row| row.get(0)).transpose()?;
-        Ok(())
-    }
-
-    /// Fills `fields` with the tags of `track`, passing over those of earlier ones.
-    fn take(&mut self, track: i64, keys: &[&str], fields: &mut Fields) -> rusqlite::Result<()> {
-        fields.clear();
-        while let Some(at) = self.track.filter(|&at| at <= track) {
-            if let Some(row) = self.rows.get()
-                && at == track
-            {
-                let key = text(row, 1)?;
-                if let Some(index) = keys.iter().position(|&asked| asked == key) {
-                    fields.push(index, &text(row, 2)?);
-                }
-            }
-            self.advance()?;
-        }
-        Ok(())
-    }
 }
 
 /// Tells of what somebody wrote into a row that means nothing.
-fn complain(row: &TrackRow, complaints: &[String]) {
+pub(super) fn complain(row: &TrackRow, complaints: &[String]) {
     if !complaints.is_empty() {
         let path = String::from_utf8_lossy(&row.path);
         let what = complaints.join(", ");
-        tracing::warn!(track = row.id.0, %path, what, "a row of the store holds what cannot be read; scan again to mend it");
+        event_warn!(
+            logging::engine(),
+            "store.row.broken",
+            message = "a row of the store holds what cannot be read; scan again to mend it",
+            track = row.id.0,
+            path = &*path,
+            what = &what,
+        );
     }
 }
 
@@ -325,7 +273,7 @@ pub(super) fn complaints(format: &str, failure: Option<&str>) -> Vec<String> {
 }
 
 /// Reads the columns of `track_columns`, and tells what of them means nothing: that is as if it were not there.
-fn read_track(row: &Row<'_>) -> rusqlite::Result<(TrackRow, Vec<String>)> {
+pub(super) fn read_track(row: &Row<'_>) -> rusqlite::Result<(TrackRow, Vec<String>)> {
     let format = text(row, 7)?;
     let failure = match row.get_ref(8)? {
         ValueRef::Null => None,

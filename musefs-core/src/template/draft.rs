@@ -7,11 +7,14 @@ use super::numbers::{self, NumberWidths, Numbered, Siblings};
 use super::{Fallbacks, Field, FieldName, Part, Values};
 use crate::names::{self, NAME_BYTES_MAX, PATH_BYTES_MAX, ServedPath};
 
+/// Longer than most paths, in bytes.
+const PATH_BYTES_USUAL: usize = 128;
+
 /// A filled-in template whose numbers have no width yet. Small, so that a whole library of them can wait for it.
 #[derive(Debug)]
 pub struct Draft {
     /// `/` separates directories.
-    text: Box<str>,
+    text: String,
     numbers: Box<[Number]>,
     /// Absent when the template shows no numbers.
     siblings: Option<Siblings>,
@@ -32,6 +35,11 @@ impl Draft {
         self.siblings
     }
 
+    /// Whether nothing of the path depends on the widths: it need not wait for them.
+    pub fn is_settled(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
     /// The path, with numbers as wide as `widths` says by now, and `extension` (without its dot). A name that came out
     /// empty gets the default of `fallbacks`.
     pub fn finish(
@@ -44,7 +52,7 @@ impl Draft {
             Some(siblings) if !self.numbers.is_empty() => {
                 Cow::Owned(self.with_numbers(widths, siblings))
             }
-            _ => Cow::Borrowed(&*self.text),
+            _ => Cow::Borrowed(self.text.as_str()),
         };
         ServedPath::new(path.split('/'), extension, &fallbacks.default)
     }
@@ -74,14 +82,18 @@ impl<'a> Pen<'a> {
     pub(super) fn new(values: &'a dyn Values) -> Self {
         Self {
             values,
-            text: String::new(),
+            text: String::with_capacity(PATH_BYTES_USUAL),
             numbers: Vec::new(),
         }
     }
 
-    pub(super) fn finish(self, siblings: Option<Siblings>) -> Draft {
+    pub(super) fn finish(mut self, siblings: Option<Siblings>) -> Draft {
+        if !self.numbers.is_empty() {
+            // It waits; others are used at once.
+            self.text.shrink_to_fit();
+        }
         Draft {
-            text: self.text.into(),
+            text: self.text,
             numbers: self.numbers.into(),
             siblings,
         }
@@ -152,9 +164,12 @@ impl<'a> Pen<'a> {
                 }
             }
         } else {
-            let name = bounded(value, NAME_BYTES_MAX).chars();
-            self.text
-                .extend(name.map(|c| if c == '/' { '_' } else { c }));
+            let mut pieces = bounded(value, NAME_BYTES_MAX).split('/');
+            self.text.extend(pieces.next());
+            for piece in pieces {
+                self.text.push('_');
+                self.text.push_str(piece);
+            }
         }
         self.text.len() > before
     }

@@ -100,7 +100,7 @@ impl Values for TrackValues<'_> {
                 .parent()
                 .and_then(Path::file_name)
                 .map(OsStr::to_string_lossy),
-            "ext" => names::extension_of(self.path).map(Cow::Owned),
+            "ext" => names::extension_of(self.path),
             list if LISTS.contains(&list) => self.list(list),
             tag => self.first(tag).map(Cow::Borrowed),
         }

@@ -113,6 +113,8 @@ struct Work<'a> {
     free: Vec<Slot>,
     next_slot: Slot,
     removed: Vec<Inode>,
+    /// Where the file that was added last wants to be: the tracks of an album mostly come one after the other.
+    last: (String, Slot),
 }
 
 /// What is known of a new directory once its parent is made.
@@ -139,6 +141,7 @@ impl<'a> Work<'a> {
             free: base.free.clone(),
             next_slot: Slot::try_from(base.directories.len()).expect("fewer directories than 2^32"),
             removed: Vec::new(),
+            last: (String::new(), NodeIndex::ROOT.slot),
         }
     }
 
@@ -152,10 +155,17 @@ impl<'a> Work<'a> {
     }
 
     fn add(&mut self, entry: Entry) {
-        let mut slot = NodeIndex::ROOT.slot;
-        for name in entry.path.directories() {
-            slot = self.enter(slot, name);
+        let directory = entry.path.directory().unwrap_or_default();
+        if directory != self.last.0 {
+            let mut slot = NodeIndex::ROOT.slot;
+            for name in entry.path.directories() {
+                slot = self.enter(slot, name);
+            }
+            self.last.0.clear();
+            self.last.0.push_str(directory);
+            self.last.1 = slot;
         }
+        let slot = self.last.1;
         self.plan(slot).files.push(entry);
     }
 
@@ -259,21 +269,21 @@ impl<'a> Work<'a> {
                 let ChildKind::Directory(child_slot) = child.want.kind else {
                     continue;
                 };
-                if plan.made.get(&child.want.name) == Some(&child_slot) {
+                if plan.made.get(child.want.name) == Some(&child_slot) {
                     let separator = if path.is_empty() { "" } else { "/" };
                     let path = format!("{path}{separator}{}", child.name);
                     let inode = self.inodes.inode_of(&path);
                     child.want.inode = inode;
                     next.insert(inode, child_slot);
-                    let name = child.name.clone();
+                    let name = child.name.as_ref().into();
                     named.insert(child_slot, Named { name, path, inode });
-                } else if self.base.directory(child_slot)?.name != child.name {
+                } else if *self.base.directory(child_slot)?.name != *child.name {
                     return None;
                 }
             }
-            let (parent, name, inode) = match (before, me, plan.new) {
+            let (parent, name, inode) = match (before, me, &plan.new) {
                 (Some(before), ..) => (before.parent, before.name.clone(), before.inode),
-                (None, Some(me), Some((parent, _))) => (parent, me.name, me.inode),
+                (None, Some(me), Some((parent, _))) => (*parent, me.name, me.inode),
                 _ => unreachable!("a new directory is named by its parent"),
             };
             let mut directory = Directory::new(inode, parent, name, self.now_ns, placed);
@@ -343,15 +353,16 @@ impl Plan {
 }
 
 /// All that is to be in a directory. New files get their place; new directories have no inode yet.
-fn wants(
-    before: Option<&Directory>,
-    plan: &Plan,
+fn wants<'a>(
+    before: Option<&'a Directory>,
+    plan: &'a Plan,
     by_inode: &mut imbl::OrdMap<Inode, Slot>,
     slot: Slot,
-) -> Vec<Want> {
-    let mut wants = Vec::new();
+) -> Vec<Want<'a>> {
+    let before_count = before.map_or(0, |before| before.children().len());
+    let mut wants = Vec::with_capacity(before_count + plan.made.len() + plan.files.len());
     if let Some(before) = before {
-        let stays = |(index, want): (u32, Want)| {
+        let stays = |(index, want): (u32, Want<'a>)| {
             let is_gone = match want.kind {
                 ChildKind::Directory(slot) => plan.gone.contains(&slot),
                 ChildKind::File { .. } => plan.removed.contains(&index),
@@ -361,7 +372,7 @@ fn wants(
         wants.extend((0..).zip(before.wants()).filter_map(stays));
     }
     wants.extend(plan.made.iter().map(|(name, &slot)| Want {
-        name: name.clone(),
+        name,
         extension_len: 0,
         inode: Inode::ROOT,
         kind: ChildKind::Directory(slot),
@@ -370,7 +381,7 @@ fn wants(
         let taken = by_inode.insert(entry.inode, slot);
         assert!(taken.is_none(), "two nodes have the same inode");
         wants.push(Want {
-            name: entry.path.file_name().into(),
+            name: entry.path.file_name(),
             extension_len: u8::try_from(entry.path.extension_len()).expect("bounded by names"),
             inode: entry.inode,
             kind: ChildKind::File {

@@ -3,6 +3,8 @@
 //! Trees that follow each other share the directories that are the same in both. Invariant: names are unique and sorted by
 //! their bytes.
 
+use std::borrow::Cow;
+
 use super::{Inode, Slot};
 use crate::ids::TrackId;
 
@@ -49,9 +51,9 @@ pub(super) enum ChildKind {
 }
 
 /// Something that is to be in a directory, under the name it wants.
-#[derive(Clone, Debug)]
-pub(super) struct Want {
-    pub(super) name: Box<str>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want<'a> {
+    pub(super) name: &'a str,
     /// Length in bytes of the end of the name that numbering leaves where it is.
     pub(super) extension_len: u8,
     pub(super) inode: Inode,
@@ -60,9 +62,9 @@ pub(super) struct Want {
 
 /// Something in a directory, under the name it got.
 #[derive(Debug)]
-pub(super) struct Placed {
-    pub(super) name: Box<str>,
-    pub(super) want: Want,
+pub(super) struct Placed<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) want: Want<'a>,
 }
 
 impl Directory {
@@ -72,7 +74,7 @@ impl Directory {
         parent: Slot,
         name: Box<str>,
         mtime_ns: i64,
-        placed: Vec<Placed>,
+        placed: Vec<Placed<'_>>,
     ) -> Self {
         let mut names = String::with_capacity(placed.iter().map(|child| child.name.len()).sum());
         let mut children = Vec::with_capacity(placed.len());
@@ -88,7 +90,7 @@ impl Directory {
             });
             names.push_str(&name);
             if name != want.name {
-                numbered.push((index, want.name));
+                numbered.push((index, want.name.into()));
             }
             match want.kind {
                 ChildKind::Directory(_) => subdirectories += 1,
@@ -175,12 +177,12 @@ impl Directory {
     }
 
     /// What each child wants, in the order of the names they have.
-    pub(super) fn wants(&self) -> impl Iterator<Item = Want> {
+    pub(super) fn wants(&self) -> impl Iterator<Item = Want<'_>> {
         let mut numbered = self.numbered.iter().peekable();
         (0..).zip(&self.children).map(move |(index, child)| {
             let name = match numbered.next_if(|(numbered, _)| *numbered == index) {
-                Some((_, wanted)) => wanted.clone(),
-                None => self.name_of(child).into(),
+                Some((_, wanted)) => wanted,
+                None => self.name_of(child),
             };
             Want {
                 name,

@@ -63,7 +63,7 @@ pub enum FormatArg {
 }
 
 /// `musefs metrics` without a subcommand.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct PrintArgs {
     /// A mount or anything in it, or a file of Prometheus or OpenMetrics text [default: the only mount]
     #[arg(value_name = "MOUNT|FILE")]

@@ -1,7 +1,7 @@
 //! `musefs metrics`: prints what a mount measures, checks such texts, copies them for a collector, and tells what there is.
 //!
 //! Everything is read through the files that any program could read; only a mount without a metrics directory is asked at its
-//! control socket.
+//! control socket. A mount that does not answer is waited for a few seconds.
 
 use super::Failure;
 use crate::cli::{MetricsArgs, MetricsCommand};
@@ -11,6 +11,7 @@ mod check;
 mod exposition;
 mod filter;
 mod list;
+mod patience;
 pub mod print;
 pub mod source;
 mod textfile;

@@ -12,6 +12,7 @@ use musefs_core::metrics::CoreMetrics;
 use musefs_core::refresh::{Refresher, Watch, open_connections};
 use musefs_core::serve::Musefs;
 use musefs_telemetry::{Engine, Family};
+use musefs_telemetry::{event_info, event_warn, logging};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -24,12 +25,14 @@ mod report;
 use self::outlets::{Outlets, Wanted};
 use super::Failure;
 use crate::adapter::Adapter;
+use crate::allocator;
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, MountArgs};
 use crate::control::{About, Control, Served};
 use crate::dispatch::{Dispatch, DispatchConfig};
 use crate::files;
 use crate::health::Health;
 use crate::invalidate::{Invalidator, Telling};
+use crate::log;
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{Gauges, MetricsFiles};
 use crate::mountpoint::{self, Unmount};
@@ -70,6 +73,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     permitted::check(args)?;
     let presentation = options::presentation(args, &mountpoint, &engine)?;
     let (published, built) = refresher.build(None)?;
+    allocator::give_back();
 
     let (workers, event_loops) = thread_counts(args);
     let connections = open_connections(&args.db, STORE_CONNECTIONS, &metrics)?;
@@ -131,7 +135,7 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
         metrics: Arc::clone(&metrics_files),
         about: About::of(&args.db, &mountpoint),
     };
-    let _control = device.and_then(|device| open_control(device, served));
+    let control = device.and_then(|device| open_control(device, served));
     let outlets = outlets.start(args, &metrics_files)?;
     watch_session(session, events)?;
     say(
@@ -144,27 +148,35 @@ pub(super) fn run(args: &MountArgs) -> Result<u8, Failure> {
     );
 
     let served = wait_for_end(&ended, &mountpoint, device);
-    if !stop(&outlets, &health) {
-        tracing::warn!(
-            "a thread is stuck on a disk or network that does not answer; leaving without it"
-        );
+    if !stop(&outlets, control.as_ref(), &health) {
         // Returning would take away what the thread still uses.
         std::process::exit(served?.into());
     }
     served
 }
 
-/// Ends the threads of a mount; whether all ended in time.
-fn stop(outlets: &Outlets, health: &Health) -> bool {
+/// Ends the threads of a mount; whether all ended in time. Where they did not, the log tells.
+fn stop(outlets: &Outlets, control: Option<&Control>, health: &Health) -> bool {
     let deadline = Instant::now() + STOP_DEADLINE;
     let stopped = [
-        // First, while there is a lane to render what it writes.
+        control.is_none_or(|control| control.stop(deadline)),
+        // While there is a lane to render what they write.
         outlets.stop(deadline),
         health.musefs.turns().ask_and_wait(deadline),
         health.roots.stop(deadline),
         health.dispatch.stop(deadline),
     ];
-    !stopped.contains(&false)
+    let all = !stopped.contains(&false);
+    if !all {
+        event_warn!(
+            logging::engine(),
+            "mount.thread.stuck",
+            message =
+                "a thread is stuck on a disk or network that does not answer; leaving without it",
+        );
+        log::flush();
+    }
+    all
 }
 
 /// What the mount counts, all of it: the catalogue does not change after this.
@@ -230,7 +242,12 @@ fn tune(device: Option<u64>, readahead_kib: u32, metrics_files: &MetricsFiles) {
     }
     let tuning = Tuning::apply(device, readahead_kib);
     for (name, outcome) in tuning.outcomes() {
-        tracing::info!("the kernel's {name} = {outcome}");
+        event_info!(
+            logging::engine(),
+            "kernel.setting.chosen",
+            message = %format_args!("the kernel's {name} = {outcome}"),
+            setting = %name,
+        );
     }
     metrics_files.tell_tuning(tuning);
 }
@@ -239,7 +256,11 @@ fn tune(device: Option<u64>, readahead_kib: u32, metrics_files: &MetricsFiles) {
 fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
     Watch::start(db, Arc::clone(musefs.turns()))
         .inspect_err(|error| {
-            tracing::warn!("the store cannot be watched, edits are seen at the next poll: {error}");
+            event_warn!(
+                logging::engine(),
+                "store.watch.failed",
+                message = %format_args!("the store cannot be watched, edits are seen at the next poll: {error}"),
+            );
         })
         .ok()
 }
@@ -248,7 +269,11 @@ fn watch_store(db: &Path, musefs: &Arc<Musefs>) -> Option<Watch> {
 fn open_control(device: u64, served: Served) -> Option<Control> {
     Control::open(device, served)
         .inspect_err(|error| {
-            tracing::warn!("no control socket, `musefs sync` will not find this mount: {error:#}");
+            event_warn!(
+                logging::admin(),
+                "control.socket.failed",
+                message = %format_args!("no control socket, `musefs sync` will not find this mount: {error:#}"),
+            );
         })
         .ok()
 }
@@ -350,9 +375,10 @@ fn wait_for_end(
             Event::Signal => {}
         }
         let Some(mountpoint) = mountpoint::place_of(mountpoint, device) else {
-            say(
-                io::stderr(),
-                format_args!(
+            event_warn!(
+                logging::admin(),
+                "mount.point.covered",
+                message = %format_args!(
                     "something else is mounted over {}; unmount that first, then stop musefs again",
                     mountpoint.display()
                 ),
@@ -363,9 +389,10 @@ fn wait_for_end(
             mountpoint::unmount(&mountpoint, Unmount::Detach)
                 .with_context(|| format!("cannot unmount {}", mountpoint.display()))?;
             if error.kind() == io::ErrorKind::ResourceBusy {
-                say(
-                    io::stderr(),
-                    format_args!(
+                event_warn!(
+                    logging::admin(),
+                    "mount.point.busy",
+                    message = %format_args!(
                         "{} is in use; nobody can go in any more, and what is open is served for {} s (Ctrl-C ends it now)",
                         mountpoint.display(),
                         STOP_DEADLINE.as_secs()

@@ -1,4 +1,4 @@
-//! `musefs status`: what a store holds, how its last scan went, and which mounts of it answer. Nothing is scanned, and no
+//! `musefs status`: what a store holds, how its last scan went, and which mounts of it answer or do not. Nothing is scanned, and no
 //! file of the user's is looked at.
 
 use std::io::{self, Write as _};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Failure;
 use crate::cli::{EXIT_DONE, StatusArgs};
-use crate::control::{self, About};
+use crate::control::{self, About, Silent};
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -26,6 +26,8 @@ struct Status {
     counts: Counts,
     last_scan: Option<ScanRun>,
     mounts: Vec<About>,
+    /// Mounts that do not answer.
+    silent: Vec<Silent>,
     now_ns: i64,
 }
 
@@ -40,6 +42,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
         (None, None) => unreachable!("clap demands one of the two"),
     };
     let store = Store::open(&db)?;
+    let (mounts, silent) = control::mounts_of(&db);
     let status = Status {
         store_id: store.id().to_owned(),
         store_bytes: std::fs::metadata(&db)?.len(),
@@ -47,7 +50,8 @@ pub(super) fn run(args: &StatusArgs) -> Result<u8, Failure> {
         roots: store.roots()?.into_iter().map(|root| root.path).collect(),
         counts: store.counts()?,
         last_scan: store.last_scan()?,
-        mounts: control::mounts_of(&db),
+        mounts,
+        silent,
         now_ns: super::now_ns(),
         db: std::path::absolute(&db).unwrap_or(db),
     };
@@ -130,7 +134,7 @@ impl Status {
             writeln!(out, "Root {}", root.display())?;
         }
         self.print_scan(out)?;
-        if self.mounts.is_empty() {
+        if self.mounts.is_empty() && self.silent.is_empty() {
             writeln!(out, "No mount of it answers")?;
         }
         for mount in &self.mounts {
@@ -141,6 +145,9 @@ impl Status {
                 mount.version,
                 mount.pid
             )?;
+        }
+        for mount in &self.silent {
+            writeln!(out, "{}", capitalised(&mount.to_string()))?;
         }
         Ok(())
     }
@@ -199,8 +206,18 @@ impl Status {
                     "mountpoint": mount.mountpoint.to_string_lossy(),
                     "pid": mount.pid,
                     "version": mount.version,
+                    "answers": true,
                 })
             })
+            .chain(self.silent.iter().map(|mount| {
+                let mountpoint = mount.mountpoint.as_ref();
+                json!({
+                    "mountpoint": mountpoint.map(|point| point.to_string_lossy()),
+                    "pid": mount.pid,
+                    "answers": false,
+                    "stopped": mount.is_stopped(),
+                })
+            }))
             .collect();
         json!({
             "store": {
@@ -223,6 +240,13 @@ impl Status {
             "mounts": mounts,
         })
     }
+}
+
+/// `text` as the beginning of a line.
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(chars).collect()
 }
 
 fn scan_json(run: &ScanRun) -> Value {

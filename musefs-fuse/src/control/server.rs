@@ -1,20 +1,26 @@
-//! The mount's side of the control socket: a thread that listens, and one for each connection, up to a bound.
+//! The mount's side of the control socket: a thread that listens, and one for each connection, up to a bound. Those that
+//! follow the mount's operations have a smaller one of their own, and are ended with the mount.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use musefs_core::serve::Musefs;
 use musefs_core::tree::{Inode, NodeKind};
+use musefs_telemetry::{event_debug, event_warn, logging};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use parking_lot::{Condvar, Mutex};
 
+use super::follow::Follower;
+use super::trace::{Line, Wanted};
 use super::{About, Answer, Request, SPEAK_TIMEOUT, StoreIdentity, deadline, hear, say};
 use crate::invalidate::Invalidator;
 use crate::metrics::Transport;
@@ -22,6 +28,9 @@ use crate::metrics_files::MetricsFiles;
 
 /// Connections that are answered at once; more of them are closed unheard.
 const CONNECTIONS_MAX: usize = 16;
+
+/// Of these, how many may follow the mount's operations.
+const FOLLOWERS_MAX: usize = 4;
 
 /// How long nobody is heard after a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -46,6 +55,46 @@ pub struct Control {
     /// Which file that is.
     identity: Option<(u64, u64)>,
     end: Arc<EventFd>,
+    followers: Arc<Followers>,
+}
+
+/// The connections that follow the mount's operations.
+#[derive(Debug, Default)]
+struct Followers {
+    open: Mutex<usize>,
+    left: Condvar,
+}
+
+impl Followers {
+    /// A place among them, until it is dropped.
+    fn join(&self) -> Option<Following<'_>> {
+        let mut open = self.open.lock();
+        if *open >= FOLLOWERS_MAX {
+            return None;
+        }
+        *open += 1;
+        Some(Following(self))
+    }
+
+    /// Waits until all have left; whether they had before `deadline`.
+    fn await_none(&self, deadline: Instant) -> bool {
+        let mut open = self.open.lock();
+        while *open > 0 {
+            if self.left.wait_until(&mut open, deadline).timed_out() {
+                return *open == 0;
+            }
+        }
+        true
+    }
+}
+
+struct Following<'a>(&'a Followers);
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        *self.0.open.lock() -= 1;
+        self.0.left.notify_all();
+    }
 }
 
 /// The file at `path`, whatever it is called.
@@ -63,7 +112,7 @@ impl Control {
         let socket = super::socket(&super::own_directory()?, device);
         // The kernel gives a device number to one mount at a time: what lies there was left by a killed one.
         match std::fs::remove_file(&socket) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot replace {}", socket.display()));
             }
             _ => {}
@@ -73,22 +122,45 @@ impl Control {
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         let end = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC)?);
-        let (ended, served) = (Arc::clone(&end), Arc::new(served));
+        let followers = Arc::<Followers>::default();
+        let shared = Arc::new(Shared {
+            served,
+            end: Arc::clone(&end),
+            followers: Arc::clone(&followers),
+        });
         std::thread::Builder::new()
             .name("musefs-control".into())
-            .spawn(move || listen(&listener, &ended, &served))?;
+            .spawn(move || listen(&listener, &shared))?;
         Ok(Self {
             identity: identity_of(&socket),
             socket,
             end,
+            followers,
         })
     }
+
+    /// Hears nobody any more, and tells those who follow that the mount ends; whether they were told before `deadline`.
+    pub fn stop(&self, deadline: Instant) -> bool {
+        self.end();
+        self.followers.await_none(deadline)
+    }
+
+    fn end(&self) {
+        // The counter is full only when the threads were told already.
+        let _ = self.end.write(1);
+    }
+}
+
+/// What the threads of the socket have in common.
+struct Shared {
+    served: Served,
+    end: Arc<EventFd>,
+    followers: Arc<Followers>,
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        // The counter is full only when the thread was told already.
-        let _ = self.end.write(1);
+        self.end();
         // The kernel may have given the device number, and so the name, to another mount already.
         if identity_of(&self.socket) == self.identity {
             std::fs::remove_file(&self.socket).ok();
@@ -96,17 +168,21 @@ impl Drop for Control {
     }
 }
 
-fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
+fn listen(listener: &UnixListener, shared: &Arc<Shared>) {
     let connections = Arc::new(AtomicUsize::new(0));
     loop {
         let mut ready = [
-            PollFd::new(end.as_fd(), PollFlags::POLLIN),
+            PollFd::new(shared.end.as_fd(), PollFlags::POLLIN),
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut ready, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => {
-                tracing::warn!("the control socket is closed: {error}");
+                event_warn!(
+                    logging::admin(),
+                    "control.socket.closed",
+                    message = %format_args!("the control socket is closed: {error}"),
+                );
                 return;
             }
         }
@@ -117,7 +193,7 @@ fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of descriptors the connection stays where it is, and would be offered again at once.
-                if error.kind() != std::io::ErrorKind::WouldBlock {
+                if error.kind() != io::ErrorKind::WouldBlock {
                     std::thread::sleep(ACCEPT_PAUSE);
                 }
                 continue;
@@ -125,18 +201,26 @@ fn listen(listener: &UnixListener, end: &EventFd, served: &Arc<Served>) {
         };
         let place = Place::take(&connections);
         let Some(place) = place else {
-            tracing::warn!("too many ask at the control socket at once; one was not heard");
+            event_warn!(
+                logging::admin(),
+                "control.connection.refused",
+                message = "too many ask at the control socket at once; one was not heard",
+            );
             continue;
         };
-        let served = Arc::clone(served);
+        let shared = Arc::clone(shared);
         let spawned = std::thread::Builder::new()
             .name("musefs-control".into())
             .spawn(move || {
-                converse(stream, &served);
+                converse(stream, &shared);
                 drop(place);
             });
         if let Err(error) = spawned {
-            tracing::warn!("no thread for the control socket: {error}");
+            event_warn!(
+                logging::admin(),
+                "control.connection.refused",
+                message = %format_args!("no thread for the control socket: {error}"),
+            );
         }
     }
 }
@@ -157,12 +241,14 @@ impl Drop for Place {
     }
 }
 
-fn converse(mut stream: UnixStream, served: &Served) {
+fn converse(mut stream: UnixStream, shared: &Shared) {
+    let served = &shared.served;
     let spoken = (|| {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(SPEAK_TIMEOUT))?;
         stream.set_write_timeout(Some(SPEAK_TIMEOUT))?;
         let answer = match hear(&stream) {
+            Ok(Request::Trace(wanted)) => return trace(stream, wanted, shared),
             Ok(request) => answer(request, served),
             Err(error) => Answer::Failed {
                 why: format!("not understood: {error}"),
@@ -171,8 +257,50 @@ fn converse(mut stream: UnixStream, served: &Served) {
         say(&mut stream, &answer)
     })();
     if let Err(error) = spoken {
-        tracing::debug!("a connection to the control socket ended early: {error}");
+        event_debug!(
+            logging::admin(),
+            "control.connection.ended",
+            message = %format_args!("a connection to the control socket ended early: {error}"),
+        );
     }
+}
+
+/// Tells of operations, line by line.
+fn trace(mut stream: UnixStream, wanted: Wanted, shared: &Shared) -> io::Result<()> {
+    let (served, end) = (&shared.served, shared.end.as_fd());
+    let mountpoint = served.about.mountpoint.clone();
+    let refused = |why| Answer::Failed {
+        why: format!("the mount at {} {why}", mountpoint.display()),
+    };
+    if cfg!(not(feature = "stats")) {
+        return say(&mut stream, &refused("was built to count nothing".into()));
+    }
+    if !wanted.follow {
+        say(&mut stream, &Answer::Tracing { mountpoint })?;
+        for operation in served.metrics.kept(&wanted) {
+            say(&mut stream, &Line::Operation(Box::new(operation)))?;
+        }
+        return say(&mut stream, &Line::End { mount_ends: false });
+    }
+    let Some(_place) = shared.followers.join() else {
+        let why = format!("is followed by {FOLLOWERS_MAX} already, and has no room for more");
+        return say(&mut stream, &refused(why));
+    };
+    follow(stream, end, wanted, served)
+}
+
+fn follow(
+    mut stream: UnixStream,
+    end: BorrowedFd<'_>,
+    wanted: Wanted,
+    served: &Served,
+) -> io::Result<()> {
+    let mountpoint = served.about.mountpoint.clone();
+    let follower = Follower::begin(stream.try_clone()?, end, wanted, served)?;
+    // Whoever reads this is told of all that ends from here on. A line so short finds room.
+    say(&mut stream, &Answer::Tracing { mountpoint })?;
+    drop(stream);
+    follower.tell()
 }
 
 fn answer(request: Request, served: &Served) -> Answer {
@@ -225,5 +353,6 @@ fn answer(request: Request, served: &Served) -> Answer {
                 tracks: inodes.into_iter().map(track).collect(),
             }
         }
+        Request::Trace(_) => unreachable!("a trace has answers of its own"),
     }
 }

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
+use musefs_telemetry::RequestId;
+
 use crate::metrics::{Operation, OperationPhase};
 
 use Ordering::{Acquire, Relaxed, Release};
@@ -34,6 +36,8 @@ pub struct Waits {
     pub phase: OperationPhase,
     /// How long ago it came to the pool.
     pub age: Duration,
+    /// What it is called.
+    pub id: RequestId,
     /// The inode that it is about.
     pub inode: u64,
     /// Who asked; 0 when the kernel did of its own accord.
@@ -51,6 +55,7 @@ struct Cells {
     number: AtomicU64,
     operation: AtomicU64,
     came_ns: AtomicU64,
+    unique: AtomicU64,
     inode: AtomicU64,
     process: AtomicU64,
     /// The request's number with the phase in the lowest bits.
@@ -98,6 +103,7 @@ impl Inflight {
         cells.number.store(number, Relaxed);
         cells.operation.store(operation as u64, Relaxed);
         cells.came_ns.store(came_ns, Relaxed);
+        cells.unique.store(asked.unique, Relaxed);
         cells.inode.store(asked.inode, Relaxed);
         cells.process.store(asked.process.into(), Relaxed);
         let phase = tagged(number, OperationPhase::Queue);
@@ -153,6 +159,7 @@ impl Cells {
         let operation = self.operation.load(Relaxed);
         let phase = self.phase.load(Relaxed) & ((1 << PHASE_BITS) - 1);
         let came_ns = self.came_ns.load(Relaxed);
+        let unique = self.unique.load(Relaxed);
         let inode = self.inode.load(Relaxed);
         let process = self.process.load(Relaxed);
         fence(Acquire);
@@ -163,6 +170,10 @@ impl Cells {
             operation: *Operation::ALL.get(usize::try_from(operation).ok()?)?,
             phase: *OperationPhase::ALL.get(usize::try_from(phase).ok()?)?,
             age: Duration::from_nanos(now_ns.saturating_sub(came_ns)),
+            id: RequestId {
+                instance: 0,
+                number: unique,
+            },
             inode,
             process: u32::try_from(process).ok()?,
         };

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use musefs_core::serve::WaitsFor;
+use musefs_telemetry::{event_warn, logging};
 use parking_lot::{Condvar, Mutex};
 
 /// Something to do, once.
@@ -245,6 +246,21 @@ impl Pool {
         self.changed.notify_one();
     }
 
+    /// Hands a job back in that was taken before, and has waited for something else since. It is next, and always has room.
+    pub fn resume(&self, subject: Subject, job: Job) {
+        let mut state = self.state.lock();
+        if state.stopping {
+            drop(state);
+            drop(job);
+            return;
+        }
+        state.jobs.push_front((subject, job));
+        state.waiting += 1;
+        self.waiting.store(state.waiting as u64, Relaxed);
+        drop(state);
+        self.changed.notify_one();
+    }
+
     fn work(&self) {
         loop {
             let (subject, job) = {
@@ -310,7 +326,11 @@ impl Pool {
                 true
             }
             Err(error) => {
-                tracing::warn!("cannot replace a stuck pool thread: {error}");
+                event_warn!(
+                    logging::engine(),
+                    "pool.thread.not_replaced",
+                    message = %format_args!("cannot replace a stuck pool thread: {error}"),
+                );
                 self.state.lock().replacements -= 1;
                 false
             }
@@ -351,11 +371,13 @@ impl Pool {
         self.changed.notify_all();
         while state.threads > 0 {
             if self.ended.wait_until(&mut state, deadline).timed_out() {
-                return state.threads == 0;
+                break;
             }
         }
+        let ended = state.threads == 0;
+        // What jobs leave behind may come to the pool once more.
         drop(state);
         drop(dropped);
-        true
+        ended
     }
 }

@@ -333,3 +333,101 @@ fn the_lane_answers_while_every_pool_thread_is_stuck() {
     );
     drop(release);
 }
+
+/// Told of each operation that ended: which request it was, and how it ended.
+#[derive(Default)]
+struct Ended(Mutex<Vec<(u64, Completion)>>);
+
+impl musefs_telemetry::EventHandler for Ended {
+    fn on_operation_complete(&self, event: &musefs_telemetry::OperationEvent<'_>) {
+        self.0.lock().push((event.request_id, event.outcome));
+    }
+}
+
+#[test]
+fn whatever_becomes_of_a_request_it_ends_once_under_its_own_name() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 300;
+    let (engine, dispatch) = dispatch(4, 8, 60_000);
+    let ended = Arc::new(Ended::default());
+    let listening = engine.events().subscribe(Arc::clone(&ended));
+    let (told, hear) = mpsc::channel();
+    // What those that wait for somebody else's work are to call, and what came too late for that.
+    let (later, wakes) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (dispatch, told, later) = (&dispatch, told.clone(), later.clone());
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let asked = Asked {
+                        unique: 1 + thread * EACH + number,
+                        ..Asked::default()
+                    };
+                    let taken = dispatch.take(Operation::Read, asked);
+                    let (told, later) = (Told(told.clone()), later.clone());
+                    let subject = subject(number % 3, number % 5);
+                    let fails = || Err::<Step<u32>, _>(Errno::EIO);
+                    match number % 6 {
+                        0 => dispatch.answer(taken, told, Ok(1), give),
+                        1 => dispatch.refuse(taken, told, Errno::EBADF),
+                        2 => dispatch.hand_to_pool(taken, subject, told, fails, give),
+                        3 => dispatch.hand_to_lane(taken, told, || Ok(2), give),
+                        4 => {
+                            let then = || Ok(Step::Done(3u32));
+                            let work = move || Ok(Step::Next(OTHER, Box::new(then) as Work<u32>));
+                            dispatch.hand_to_pool(taken, subject, told, work, give);
+                        }
+                        _ => {
+                            let waits = move |wake| later.send(wake).unwrap();
+                            let then = || Ok(Step::Done(4u32));
+                            let work = move || {
+                                let waits = Box::new(waits) as Later;
+                                Ok(Step::Later(waits, OTHER, Box::new(then) as Work<u32>))
+                            };
+                            dispatch.hand_to_pool(taken, subject, told, work, give);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let waiting = THREADS * EACH / 6;
+    let wakes: Vec<_> = wakes.iter().take(waiting as usize).collect();
+    let answers = THREADS * EACH - waiting;
+    for _ in 0..answers {
+        hear.recv().unwrap().ok();
+    }
+    // None of those that wait has a thread.
+    while dispatch.pool().active() > 0 || dispatch.pool().waiting() != (0, 0) {
+        std::thread::yield_now();
+    }
+    // Half of those that wait get their answer, the others are too late.
+    let mut wakes = wakes.into_iter();
+    wakes
+        .by_ref()
+        .take(waiting as usize / 2)
+        .for_each(|wake| wake());
+    for _ in 0..waiting / 2 {
+        assert_eq!(hear.recv(), Ok(Ok(4)));
+    }
+    dispatch.sweep(Instant::now() + Duration::from_secs(61));
+    wakes.for_each(|wake| wake());
+    for _ in 0..waiting - waiting / 2 {
+        assert_eq!(hear.recv(), Ok(Err(libc::EIO)));
+    }
+    assert!(dispatch.stop(Instant::now() + Duration::from_secs(5)));
+    assert!(hear.try_recv().is_err(), "no request is answered twice");
+    drop(listening);
+    let mut ended = ended.0.lock().clone();
+    ended.sort_unstable_by_key(|(request, _)| *request);
+    let requests: Vec<u64> = ended.iter().map(|(request, _)| *request).collect();
+    assert_eq!(requests, (1..=THREADS * EACH).collect::<Vec<_>>());
+    let ok = ended
+        .iter()
+        .filter(|(_, outcome)| *outcome == Completion::Ok);
+    assert_eq!(ok.count() as u64, THREADS * EACH / 2 + waiting / 2);
+    assert_eq!(dispatch.metrics.ops.total(Operation::Read), THREADS * EACH);
+    assert_eq!(count(&dispatch, Way::TimedOut), waiting - waiting / 2);
+    assert_eq!(inflight(&engine), 0);
+    assert!(dispatch.waiting.is_empty());
+}

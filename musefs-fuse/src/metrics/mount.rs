@@ -41,7 +41,7 @@ pub struct MountGauges {
     health_state: Gauges<State>,
     /// Metrics that were named at run time and found no room; they are counted together.
     series_overflowed: Counter,
-    /// Lines of the log that were dropped because standard error was not read fast enough.
+    /// Lines of the log that were dropped because standard error was not read fast enough, or could not be written.
     log_lines_dropped: ObserveCounters,
 }
 

@@ -116,7 +116,8 @@ impl Nodes {
                     continue;
                 }
                 let parent = nodes.add(values, name, directory());
-                for series in 0..family.series_count() {
+                // What has its name from run time has none here.
+                for series in family.place_count()..family.series_count() {
                     nodes.add(parent, series_name(family, series), number(series));
                 }
             }

@@ -33,11 +33,8 @@ impl Operations {
     /// What can be said of `files`' mount now. To be called on the lane.
     pub(super) fn of(files: &MetricsFiles) -> Self {
         let engine = files.musefs.engine();
-        let mut words = Words {
-            files,
-            tree: &files.musefs.tree(),
-            commands: HashMap::new(),
-        };
+        let tree = files.musefs.tree();
+        let mut words = Words::of(files, &tree);
         let (waits, more) = files.dispatch.inflight(Instant::now());
         Self {
             inflight: inflight(&waits, more, &mut words),
@@ -48,16 +45,24 @@ impl Operations {
 }
 
 /// What numbers stand for.
-struct Words<'a> {
+pub(super) struct Words<'a> {
     files: &'a MetricsFiles,
     tree: &'a Tree,
     /// Names of processes that were looked up already.
     commands: HashMap<u32, String>,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    pub(super) fn of(files: &'a MetricsFiles, tree: &'a Tree) -> Self {
+        Self {
+            files,
+            tree,
+            commands: HashMap::new(),
+        }
+    }
+
     /// The path below the mount that `inode` has now, `inode N` when it has none.
-    fn path(&self, inode: u64) -> String {
+    pub(super) fn path(&self, inode: u64) -> String {
         let path = match self.files.decode(inode) {
             Target::Link => LINK_NAME.to_owned(),
             Target::Metrics(node) => {
@@ -80,11 +85,17 @@ impl Words<'_> {
         if process == 0 {
             return format!("{UNKNOWN} {UNKNOWN}");
         }
+        let command = self.command(process).unwrap_or(UNKNOWN);
+        format!("{process} {command}")
+    }
+
+    /// What the process is called, as one word, if it is there still.
+    pub(super) fn command(&mut self, process: u32) -> Option<&str> {
         if !self.commands.contains_key(&process) && self.commands.len() < NAMES_MAX {
             self.commands.insert(process, command(process));
         }
-        let command = self.commands.get(&process).map_or(UNKNOWN, |name| name);
-        format!("{process} {command}")
+        let name = self.commands.get(&process)?;
+        (name != UNKNOWN).then_some(name)
     }
 }
 
@@ -122,12 +133,13 @@ fn write(text: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 fn inflight(waits: &[Waits], more: u64, words: &mut Words<'_>) -> String {
-    let mut text = String::from("# age_seconds operation phase pid command path\n");
+    let mut text = String::from("# age_seconds request operation phase pid command path\n");
     for request in waits {
         let (age, operation, phase) = (request.age, request.operation, request.phase);
         let line = format_args!(
-            "{:.3} {} {} {} {}\n",
+            "{:.3} {} {} {} {} {}\n",
             age.as_secs_f64(),
+            request.id,
             operation.name(),
             phase.name(),
             words.process(request.process),
@@ -143,7 +155,7 @@ fn inflight(waits: &[Waits], more: u64, words: &mut Words<'_>) -> String {
 
 fn slow(engine: &Engine, slow_ns: u64, words: &mut Words<'_>) -> String {
     let mut text = format!(
-        "# from {} seconds on\n# time seconds operation outcome pid command phases tiers path\n",
+        "# from {} seconds on\n# time seconds request because operation outcome pid command phases tiers path\n",
         seconds(slow_ns)
     );
     for record in engine.events().slow().iter().rev() {
@@ -155,6 +167,7 @@ fn slow(engine: &Engine, slow_ns: u64, words: &mut Words<'_>) -> String {
         });
         push_parts(&mut text, &event, |tier| match tier.duration_ns {
             Some(_) => None,
+            None if tier.fallback => Some(format!("{}={}(fallback)", tier.name, tier.outcome)),
             None => Some(format!("{}={}", tier.name, tier.outcome)),
         });
         write(&mut text, format_args!(" {}\n", words.path(event.subject)));
@@ -163,7 +176,8 @@ fn slow(engine: &Engine, slow_ns: u64, words: &mut Words<'_>) -> String {
 }
 
 fn oplog(engine: &Engine, words: &mut Words<'_>) -> String {
-    let mut text = String::from("# time seconds operation outcome pid command path\n");
+    let mut text =
+        String::from("# time seconds request because operation outcome pid command path\n");
     for event in engine.events().recent().iter().rev().take(RECENT_MAX) {
         push_event(&mut text, engine, event, words);
         write(&mut text, format_args!(" {}\n", words.path(event.subject)));
@@ -171,7 +185,8 @@ fn oplog(engine: &Engine, words: &mut Words<'_>) -> String {
     text
 }
 
-/// When it ended, how long it took, what it was, how it ended, and who asked.
+/// When it ended, how long it took, what it is called, by or for which other request it was done, what it was, how it ended,
+/// and who asked.
 fn push_event(
     text: &mut String,
     engine: &Engine,
@@ -181,14 +196,25 @@ fn push_event(
     let ended_ms = engine.wall_ms(event.started_ns.saturating_add(event.duration_ns));
     let outcome = ErrorNumber::of(event.outcome).map_or(Completion::Ok.name(), ErrorNumber::name);
     let line = format_args!(
-        "{}.{:03} {} {} {outcome} {}",
+        "{}.{:03} {} {} {} {} {outcome} {}",
         ended_ms / 1_000,
         ended_ms % 1_000,
         seconds(event.duration_ns),
+        event.id(),
+        because(event),
         event.operation,
         words.process(event.process)
     );
     write(text, line);
+}
+
+/// The other request that an operation has to do with, as one word.
+fn because(event: &OperationEvent<'_>) -> String {
+    match (event.leader_id(), event.cause_id()) {
+        (Some(leader), _) => format!("leader={leader}"),
+        (None, Some(cause)) => format!("cause={cause}"),
+        (None, None) => UNKNOWN.to_owned(),
+    }
 }
 
 /// What `part` says of the tiers, as one word.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use musefs_core::stop::Stop;
+use musefs_telemetry::{event_info, event_warn, logging};
 
 use super::{Identity, Textfile};
 
@@ -75,9 +76,18 @@ impl Keeping {
         });
         if self.failed != failed {
             if let Some(why) = &failed {
-                tracing::warn!("{why}; trying again at every interval");
+                event_warn!(
+                    logging::internal(),
+                    "textfile.write.failed",
+                    message = %format_args!("{why}; trying again at every interval"),
+                );
             } else {
-                tracing::info!("{} is written again", self.file.path.display());
+                event_info!(
+                    logging::internal(),
+                    "textfile.write.recovered",
+                    message = "the file of metrics is written again",
+                    path = %self.file.path.display(),
+                );
             }
         }
         self.failed = failed;
@@ -92,6 +102,7 @@ impl Keeping {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Held;
     use super::*;
     use std::sync::mpsc;
 
@@ -104,6 +115,7 @@ mod tests {
             mode: 0o600,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         let (turn, turns) = mpsc::channel();
         let keeper = Keeper::start(file, Duration::from_millis(1), move || {
@@ -132,6 +144,7 @@ mod tests {
             mode: 0o600,
             uid: None,
             gid: None,
+            held: Held::default(),
         };
         let mut keeping = Keeping {
             file,

@@ -28,6 +28,11 @@ pub enum Fault {
     /// A combination of label values that cannot be, or is there twice, or none at all.
     #[error("a combination has one value of each label, and occurs once")]
     Combination,
+    /// Names of run time in a family that has not one label with places for them, or that is no counter.
+    #[error(
+        "names of run time are values of one label, with a place at least and two values beside, of a counter"
+    )]
+    Names,
     /// More series than [`CARDINALITY_MAX`].
     #[error("a family has at most 2,000 series")]
     Cardinality,
@@ -121,6 +126,12 @@ impl Family {
             && !buckets.is_valid()
         {
             return Err(Fault::Buckets);
+        }
+        let one_label = self.labels.len() == 1 && self.only.is_none();
+        if self.named
+            && !(one_label && self.labels[0].values.len() > 2 && matches!(self.kind, Kind::Counter))
+        {
+            return Err(Fault::Names);
         }
         self.check_labels()
     }

@@ -27,6 +27,7 @@ pub(crate) fn intern(
             && known.help == help
             && known.labels == labels
             && are_same(known.only, only)
+            && known.named == family.named
             && (known.kind, known.unit, known.stability)
                 == (family.kind, family.unit, family.stability)
     });

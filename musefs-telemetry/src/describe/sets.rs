@@ -120,6 +120,9 @@ const fn refuse(fault: Fault) -> ! {
         Fault::LabelTwice => panic!("a label occurs once, and each of its values once"),
         Fault::LabelEmpty => panic!("a label has at least one value"),
         Fault::Combination => panic!("a combination has one value of each label, and occurs once"),
+        Fault::Names => panic!(
+            "names of run time are values of one label, with a place at least and two values beside, of a counter"
+        ),
         Fault::Cardinality => panic!("a family has at most 2,000 series"),
         Fault::Buckets => panic!(
             "a histogram has a scale of 0 to 3, a text scale not above it, and a range that is not empty"

@@ -43,7 +43,7 @@ fn encode_metric(text: &mut String, metric: &Metric<'_>) {
     for (place, (index, value)) in metric.series().enumerate() {
         comma(text, place);
         text.push_str("{\"labels\":{");
-        for (place, (name, value)) in family.series_labels(index).enumerate() {
+        for (place, (name, value)) in metric.labels(index).enumerate() {
             comma(text, place);
             push_pair(text, name, value);
         }
@@ -129,12 +129,15 @@ pub(crate) fn push_string(text: &mut String, value: &str) {
         match character {
             '"' => text.push_str("\\\""),
             '\\' => text.push_str("\\\\"),
-            '\u{0}'..='\u{1f}' => {
+            // Those behind the first line are no end of a line in JSON, but for some who read it by lines.
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
                 let code = character as usize;
                 text.push_str("\\u00");
                 text.push(HEX[code >> 4]);
                 text.push(HEX[code & 15]);
             }
+            '\u{2028}' => text.push_str("\\u2028"),
+            '\u{2029}' => text.push_str("\\u2029"),
             other => text.push(other),
         }
     }

@@ -3,6 +3,8 @@
 //! A counter's family is called without `_total`; UNIT lines; `_created` for whatever counts from a start; exemplars on
 //! histogram buckets; `# EOF` at the end, which [`encode`] writes. Source: the `OpenMetrics` 1.0 specification.
 
+use std::fmt::Write as _;
+
 use super::labels::{Identity, push_escaped};
 use super::number::{push_scaled, push_u64};
 use super::prepared::Samples;
@@ -49,9 +51,11 @@ fn line(text: &mut String, parts: &[&str]) {
 fn push_metric(text: &mut String, metric: &Metric<'_>, identity: &mut Identity<'_>) {
     let (family, prepared) = (metric.family(), metric.prepared());
     text.push_str(&prepared.open_header);
+    let mut named = Box::default();
     for (index, value) in metric.series() {
+        let own = prepared.start_of(metric, index, &mut named);
         Series {
-            samples: Samples::new(text, identity, family.stem(), (prepared, index)),
+            samples: Samples::new(text, identity, family.stem(), (prepared, own)),
             decimals: family.unit.decimals(),
             bounds: &prepared.open_bounds,
         }
@@ -92,21 +96,28 @@ impl Series<'_, '_> {
                 self.samples.push("_sum", sum, decimals);
             }
             Value::Histogram(distribution) => {
-                self.histogram(&distribution, metric.exemplar(index));
+                self.histogram(&distribution, metric.exemplars(index));
             }
         }
-        self.samples.push("_created", metric.created_ms(), 3);
+        self.samples.push("_created", metric.since_ms(index), 3);
     }
 
-    fn histogram(&mut self, distribution: &Distribution<'_>, exemplar: Option<Exemplar>) {
+    fn histogram(
+        &mut self,
+        distribution: &Distribution<'_>,
+        exemplars: impl Iterator<Item = (usize, Exemplar)>,
+    ) {
         let (decimals, count) = (self.decimals, distribution.count());
-        // The example may be younger than the snapshot, so its bucket may still be empty; it is told all the same.
-        let mut exemplar = exemplar;
-        for ((bound, below), le) in distribution.text_buckets().zip(self.bounds) {
-            let ours = exemplar.take_if(|exemplar| exemplar.value <= bound);
-            self.bucket(le, below, ours);
+        // An example may be younger than the snapshot, so its bucket may still be empty; it is told all the same.
+        let mut exemplars = exemplars.peekable();
+        let mut example = |bucket| {
+            let own = exemplars.next_if(|(own, _)| *own == bucket);
+            own.map(|(_, exemplar)| exemplar)
+        };
+        for (index, ((_, below), le)) in distribution.text_buckets().zip(self.bounds).enumerate() {
+            self.bucket(le, below, example(index));
         }
-        self.bucket(",le=\"+Inf\"} ", count, exemplar);
+        self.bucket(",le=\"+Inf\"} ", count, example(self.bounds.len()));
         self.samples.push("_count", count, 0);
         self.samples.push("_sum", distribution.sum(), decimals);
     }
@@ -144,7 +155,7 @@ pub(super) fn push_canonical(text: &mut String, value: u64, decimals: u32) {
 
 fn push_exemplar(text: &mut String, exemplar: Exemplar, decimals: u32) {
     text.push_str(" # {request_id=\"");
-    push_u64(text, exemplar.request_id);
+    write!(text, "{}", exemplar.request).expect("a String takes whatever is written to it");
     text.push_str("\"} ");
     push_scaled(text, exemplar.value, decimals);
     text.push(' ');

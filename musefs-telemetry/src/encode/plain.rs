@@ -3,7 +3,8 @@
 //! ```text
 //! NAME_label_value=1
 //! ```
-//! A summary or histogram gives `NAME_sum` and `NAME_count`. What a shell cannot have in a name becomes `_`.
+//! A summary or histogram gives `NAME_sum` and `NAME_count`. What a shell cannot have in a name becomes `_`;
+//! series that have their names from run time are left out.
 
 use super::number::{push_scaled, push_scaled_signed, push_u64};
 use crate::describe::Kind;
@@ -39,7 +40,11 @@ pub fn push(text: &mut String, metric: &Metric<'_>, index: usize, place: usize) 
 pub fn encode(text: &mut String, snapshot: &Snapshot) {
     for metric in snapshot.families() {
         let family = metric.family();
-        for (index, _) in metric.series() {
+        // A name of run time is none of a variable.
+        let variables = metric
+            .series()
+            .filter(|(index, _)| *index >= family.place_count());
+        for (index, _) in variables {
             for (place, suffix) in suffixes(family.kind).iter().enumerate() {
                 text.push_str(family.name);
                 text.push_str(suffix);

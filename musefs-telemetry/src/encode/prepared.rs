@@ -7,6 +7,7 @@ use super::labels::{Identity, push_label};
 use super::number::{push_scaled, push_scaled_signed};
 use super::{openmetrics, prometheus};
 use crate::describe::{Family, Kind};
+use crate::snapshot::Metric;
 
 /// The rendered parts of a family.
 #[derive(Debug)]
@@ -64,6 +65,32 @@ impl Prepared {
         }
     }
 
+    /// The same as [`Prepared::start`] for a series that has its name from run time.
+    fn named_start(&self, family: &Family, name: &str) -> Box<str> {
+        rendered(|start| {
+            start.push_str(family.name);
+            push_label(start, self.name_len, family.labels[0].name, name);
+            start.push_str(END);
+        })
+    }
+
+    /// What stands before the number of a sample of this series that is called as the family is.
+    #[inline]
+    pub(super) fn start_of<'a>(
+        &'a self,
+        metric: &Metric<'_>,
+        series: usize,
+        named: &'a mut Box<str>,
+    ) -> &'a str {
+        match metric.named(series) {
+            Some(name) => {
+                *named = self.named_start(metric.family(), name);
+                named
+            }
+            None => self.start(series),
+        }
+    }
+
     /// What stands before the number of a sample of this series that is called as the family is.
     #[inline]
     fn start(&self, series: usize) -> &str {
@@ -103,19 +130,20 @@ pub(super) struct Samples<'a, 'i> {
 }
 
 impl<'a, 'i> Samples<'a, 'i> {
-    /// Samples of the series with this index, which are called as the family is, or `stem` with an ending.
+    /// Samples of the series for which this stands before the number, which are called as the family is, or `stem` with an
+    /// ending.
     #[inline]
     pub(super) fn new(
         text: &'a mut String,
         identity: &'a mut Identity<'i>,
         stem: &'a str,
-        (prepared, series): (&'a Prepared, usize),
+        (prepared, own): (&Prepared, &'a str),
     ) -> Self {
         Self {
             text,
             identity,
             stem,
-            own: prepared.start(series),
+            own,
             name_len: prepared.name_len,
         }
     }

@@ -102,10 +102,12 @@ impl Writer<'_> {
     pub fn metric(&mut self, metric: &Metric<'_>) {
         let (family, prepared) = (metric.family(), metric.prepared());
         self.text.push_str(&prepared.classic_header);
+        let mut named = Box::default();
         for (index, value) in metric.series() {
+            let own = prepared.start_of(metric, index, &mut named);
             let identity = &mut self.identity;
             let mut series = Series {
-                samples: Samples::new(self.text, identity, family.name, (prepared, index)),
+                samples: Samples::new(self.text, identity, family.name, (prepared, own)),
                 decimals: family.unit.decimals(),
                 bounds: &prepared.classic_bounds,
             };

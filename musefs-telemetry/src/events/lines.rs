@@ -13,15 +13,15 @@ macro_rules! operation {
     ($level:ident, $event:ident) => {
         tracing::$level!(
             target: "musefs_telemetry::operations",
-            request_id = $event.request_id,
+            request_id = %$event.id(),
             instance = $event.instance,
             operation = $event.operation,
             outcome = %$event.outcome,
             duration = $event.duration_ns,
             coalesced = $event.coalesced(),
             fallback = $event.fallback(),
-            leader = $event.leader,
-            cause = $event.cause,
+            leader = $event.leader_id().map(tracing::field::display),
+            cause = $event.cause_id().map(tracing::field::display),
             tiers = $event.tier_count,
             "operation complete"
         )
@@ -32,7 +32,7 @@ impl EventHandler for LogHandler {
     fn on_tier_event(&self, event: &TierEvent<'_>) {
         tracing::debug!(
             target: "musefs_telemetry::operations",
-            request_id = event.request_id,
+            request_id = %event.id(),
             instance = event.instance,
             operation = event.operation,
             name = event.name,

@@ -70,6 +70,7 @@ fn a_handler_is_told_of_tiers_and_then_of_the_operation() {
     let mut scope = ops.scope(Op::Read);
     scope.set_subject(99);
     scope.set_process(12);
+    scope.set_bytes(4096);
     scope.coalesce(leader);
     scope.phase("queue", 40);
     scope.tier("memory").finish(Outcome::Miss);
@@ -92,6 +93,7 @@ fn a_handler_is_told_of_tiers_and_then_of_the_operation() {
     let event = seen[0].event();
     assert_eq!((event.instance, event.leader, event.cause), (3, 6, 0));
     assert_eq!((event.subject, event.process), (99, 12));
+    assert_eq!(event.bytes, Some(4096));
     assert!(event.coalesced() && event.fallback() && event.failed);
     assert_eq!((event.started_ns, event.duration_ns), (0, 11));
     let [queue, memory, disk] = event.tiers else {

@@ -78,6 +78,10 @@ impl Filter {
         Ok(filter)
     }
 
+    pub(super) fn most(&self) -> Most {
+        self.most
+    }
+
     /// Whether an event of that level may pass with any name.
     #[inline]
     pub(super) fn may_pass(&self, level: Level) -> bool {

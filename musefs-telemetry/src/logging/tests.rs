@@ -55,11 +55,14 @@ fn a_line_has_the_request_id_and_fields_that_cannot_break_it() {
         error = %std::io::Error::other("gone"),
         seen = ?Some("x"),
     );
+    let _background = Ctx::current().triggers().enter();
+    event_info!(log, "store.scan.ended");
     assert_eq!(
         text.take(),
         "2024-02-29T23:59:59.999Z INFO  engine store.scan.ended request_id=0\n\
-         2024-02-29T23:59:59.999Z ERROR engine store.refresh.failed request_id=42 rows=7 left=-2 ratio=0.5 late=true \
-         path=\"a b\\nERROR\" error=gone seen=\"Some(\\\"x\\\")\"\n"
+         2024-02-29T23:59:59.999Z ERROR engine store.refresh.failed request_id=1-42 rows=7 left=-2 ratio=0.5 late=true \
+         path=\"a b\\nERROR\" error=gone seen=\"Some(\\\"x\\\")\"\n\
+         2024-02-29T23:59:59.999Z INFO  engine store.scan.ended request_id=0 cause=1-42\n"
     );
 }
 
@@ -219,4 +222,124 @@ fn a_console_that_says_something_itself_does_not_wait_for_itself() {
     event_info!(providers.engine(), "store.scan.began");
     assert_eq!(text.take().lines().count(), 1);
     assert_eq!(providers.lines_dropped(), 1);
+}
+
+#[test]
+fn a_short_line_begins_with_the_message_and_nothing_in_it_breaks_it() {
+    let text = Text::default();
+    let short = Format::Short { coloured: false };
+    let providers = builder(&text)
+        .engine(Mode::ConsoleDirect)
+        .format(short)
+        .build()
+        .unwrap();
+    let path = "a\nERROR \u{1b}[2J\u{202e}b";
+    event_warn!(
+        providers.engine(),
+        "track.read.failed",
+        message = %format_args!("cannot serve {path}; scan again"),
+        path = path,
+        track = 7_u64,
+    );
+    let _entered = Ctx::request(0, 42).enter();
+    event_error!(providers.engine(), "pool.thread.stuck");
+    assert_eq!(
+        text.take(),
+        "WARN  track.read.failed: cannot serve a\\nERROR \\u{1b}[2J\\u{202e}b; scan again \
+         path=\"a\\nERROR \\u{1b}[2J\\u{202e}b\" track=7\n\
+         ERROR pool.thread.stuck request_id=42\n"
+    );
+}
+
+#[test]
+fn a_line_of_json_is_one_object_with_typed_fields() {
+    let text = Text::default();
+    let providers = builder(&text)
+        .admin(Mode::ConsoleDirect)
+        .format(Format::Json)
+        .build()
+        .unwrap();
+    let _entered = Ctx::request(0, u64::MAX).enter();
+    event_info!(
+        providers.admin(),
+        "mount.config.changed",
+        message = "changed\nonce",
+        rows = 7_u64,
+        left = -2,
+        ratio = 0.5,
+        late = true,
+        nothing = f64::NAN,
+        path = "a \"b\"\u{2028}\u{85}",
+        seen = ?Some(1),
+    );
+    let said = text.take();
+    assert_eq!(said.lines().count(), 1);
+    assert!(
+        !said
+            .trim_end()
+            .contains(|c: char| c.is_control() || c == '\u{2028}')
+    );
+    let line: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let expected = serde_json::json!({
+        "time": "2024-02-29T23:59:59.999Z", "level": "info", "context": "admin", "event": "mount.config.changed",
+        "message": "changed\nonce", "request_id": "18446744073709551615",
+        "fields": {"rows": 7, "left": -2, "ratio": 0.5, "late": true, "nothing": "NaN", "path": "a \"b\"\u{2028}\u{85}",
+            "seen": "Some(1)"},
+    });
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn events_that_come_too_fast_are_left_out_and_counted_in_the_next_line() {
+    let text = Text::default();
+    let clock = Arc::new(ManualClock::default());
+    let providers = Providers::builder()
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .console(text.clone())
+        .format(Format::Short { coloured: false })
+        .engine(Mode::ConsoleDirect)
+        .filter("debug")
+        .unwrap()
+        .limit(Duration::from_secs(1), &["path"])
+        .build()
+        .unwrap();
+    let log = providers.engine();
+    for _ in 0..1_000 {
+        event_error!(log, "store.read.failed", rows = 1_u64);
+        event_error!(log, "track.read.failed", path = "a");
+        event_error!(log, "track.read.failed", path = "b");
+    }
+    clock.advance(1_000_000_000);
+    event_error!(log, "store.read.failed", rows = 2_u64);
+    assert_eq!(
+        text.take(),
+        "ERROR store.read.failed rows=1\nERROR track.read.failed path=a\nERROR track.read.failed path=b\n\
+         ERROR store.read.failed rows=2 suppressed=999\n"
+    );
+    // Whoever looks for a fault gets every line.
+    for _ in 0..3 {
+        event_debug!(log, "store.read.began");
+    }
+    assert_eq!(text.take().lines().count(), 3);
+}
+
+#[test]
+fn what_other_libraries_say_is_filtered_by_its_target() {
+    let text = Text::default();
+    let providers = builder(&text)
+        .global(Mode::ConsoleDirect)
+        .filter("warn,fuser=error,fuser::session=info")
+        .unwrap()
+        .build()
+        .unwrap();
+    let log = providers.global();
+    let hears = |level, target| log.hears(level, target);
+    assert!(hears(Level::Warn, "lofty::mpeg") && !hears(Level::Info, "lofty::mpeg"));
+    assert!(hears(Level::Error, "fuser::reply") && !hears(Level::Warn, "fuser::reply"));
+    assert!(hears(Level::Info, "fuser::session") && !hears(Level::Debug, "fuser::session"));
+    assert_eq!(providers.most(), Some(Level::Info));
+    assert!(
+        !providers.engine().hears(Level::Error, "lofty"),
+        "it is silent"
+    );
 }

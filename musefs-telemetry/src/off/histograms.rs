@@ -4,6 +4,7 @@ use super::metrics::{MetricField, field};
 use super::registry::Part;
 pub use crate::buckets::{Buckets, TextBounds};
 use crate::describe::{AttributeSet, Instrument, Label, SeriesKey};
+use crate::event::RequestId;
 
 empty! {
     /// The histograms of one family.
@@ -19,7 +20,7 @@ impl<K: SeriesKey> Histograms<K> {
         /// Does nothing.
         fn record(&self, key: K, value: u64);
         /// Does nothing.
-        fn record_with_exemplar(&self, key: K, value: u64, request_id: u64, wall_ms: u64);
+        fn record_with_exemplar(&self, key: K, value: u64, request: RequestId, wall_ms: u64);
         /// 0.
         fn count(&self, key: K) -> u64 = 0;
         /// None.

@@ -9,10 +9,10 @@ use crate::registry::Engine;
 
 #[doc(hidden)]
 pub use crate::logged::assert_event_name;
-pub use crate::logged::{Context, Event, InternalMode, Level, LoggingError, Mode, Value};
+pub use crate::logged::{Context, Event, Format, InternalMode, Level, LoggingError, Mode, Value};
 
 /// How many lines would wait for a console.
-pub const LINES_MAX: usize = 1_024;
+pub const LINES_MAX: usize = 4_096;
 
 empty! {
     /// Decides nothing.
@@ -65,6 +65,16 @@ impl ProvidersBuilder {
     }
 
     /// Does nothing.
+    pub fn format(self, _: Format) -> Self {
+        self
+    }
+
+    /// Does nothing.
+    pub fn limit(self, _: Duration, _: &'static [&'static str]) -> Self {
+        self
+    }
+
+    /// Does nothing.
     pub fn clock(self, _: Arc<dyn Clock>) -> Self {
         self
     }
@@ -105,6 +115,10 @@ impl Providers {
         fn internal(&self) -> Provider = Provider;
         /// Nothing.
         fn context(&self, context: Context) -> Provider = Provider;
+        /// Nobody needs them.
+        fn install(&self) -> bool = true;
+        /// Nothing passes.
+        fn most(&self) -> Option<Level> = None;
         /// 0.
         fn lines_dropped(&self) -> u64 = 0;
         /// 0.
@@ -120,7 +134,29 @@ impl Provider {
     calls! {
         /// Nothing does.
         fn enabled(&self, level: Level, name: &str) -> bool = false;
+        /// Nothing does.
+        fn hears(&self, level: Level, target: &str) -> bool = false;
         /// Does nothing.
         fn emit(&self, level: Level, name: &'static str, fields: &[(&'static str, Value<'_>)]);
     }
+}
+
+/// Where nothing goes.
+pub fn engine() -> &'static Provider {
+    &Provider
+}
+
+/// Where nothing goes.
+pub fn global() -> &'static Provider {
+    &Provider
+}
+
+/// Where nothing goes.
+pub fn admin() -> &'static Provider {
+    &Provider
+}
+
+/// Where nothing goes.
+pub fn internal() -> &'static Provider {
+    &Provider
 }

@@ -172,3 +172,39 @@ pub mod stats {
     /// Appends nothing.
     pub fn dump_text(_: &mut String, _: &Snapshot) {}
 }
+
+/// Names of run time.
+pub mod busiest {
+    use crate::describe::{DescribeError, Family};
+    use crate::registry::Engine;
+
+    /// Characters of a name.
+    pub const NAME_LEN_MAX: usize = 64;
+    /// Families that share their names.
+    pub const MEASURES_MAX: usize = 4;
+
+    empty! {
+        /// No names.
+        Busiest
+    }
+
+    impl Engine {
+        calls! {
+            /// Nothing.
+            fn busiest(&self, families: &[&'static Family]) -> Result<Busiest, DescribeError> = Ok(Busiest);
+        }
+    }
+
+    impl Busiest {
+        calls! {
+            /// Does nothing.
+            fn add(&self, name: &str, amounts: &[u64]);
+            /// Does nothing.
+            fn add_nameless(&self, amounts: &[u64]);
+            /// Does nothing.
+            fn silence(&self);
+            /// 0.
+            fn displaced(&self) -> u64 = 0;
+        }
+    }
+}

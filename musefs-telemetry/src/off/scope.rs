@@ -11,6 +11,7 @@ use crate::buckets::Buckets;
 use crate::describe::{AttributeEnum, DescribeError, SeriesKey};
 use crate::registry::Engine;
 
+use crate::event::RequestId;
 pub use crate::event::TierRecord;
 pub use crate::outcome::{Completion, Failure, Failures, OpsSeries, Outcome, TIERS_MAX};
 
@@ -105,6 +106,10 @@ impl<O: AttributeEnum, E: Failures, P: Deref<Target = Ops<O, E>>> Scope<O, E, P>
 
     /// Does nothing.
     #[inline]
+    pub fn set_bytes(&mut self, _: u64) {}
+
+    /// Does nothing.
+    #[inline]
     pub fn coalesce(&mut self, _: Ctx) {}
 
     /// Does `work`.
@@ -170,6 +175,16 @@ impl Ctx {
         Self
     }
 
+    /// No request.
+    pub fn id(self) -> RequestId {
+        RequestId::default()
+    }
+
+    /// None.
+    pub fn cause_id(self) -> Option<RequestId> {
+        None
+    }
+
     /// The same.
     pub fn triggers(self) -> Self {
         self
@@ -184,6 +199,10 @@ impl Ctx {
     pub fn current() -> Self {
         Self
     }
+
+    /// Nothing.
+    #[inline]
+    pub fn stay(self) {}
 
     /// Nothing.
     #[inline]

@@ -213,7 +213,10 @@ impl Engine {
             | Instrument::UpDownCounter
             | Instrument::MinMaxSumCount
             | Instrument::Histogram => family.value_count(),
-            Instrument::Gauge | Instrument::ObserveCounter | Instrument::ObserveGauge => 0,
+            Instrument::Gauge
+            | Instrument::ObserveCounter
+            | Instrument::ObserveGauge
+            | Instrument::Busiest => 0,
         };
         let needed = families.iter().map(cells).sum();
         let run = Slot::take(needed).map_err(|free| DescribeError::Exhausted {
@@ -240,7 +243,7 @@ impl Engine {
             name: family.name.to_owned(),
             fault,
         })?;
-        if !instrument.writes(family.kind) {
+        if !instrument.writes(family.kind) || family.named != (instrument == Instrument::Busiest) {
             return Err(DescribeError::Kind {
                 name: family.name,
                 kind: family.kind.as_str(),
@@ -268,7 +271,10 @@ impl Engine {
                 let extremes = Extremes::new(Arc::clone(&self.inner.windows), series);
                 Source::Extremes(slot, Arc::new(extremes))
             }
-            Instrument::Histogram => Source::Histogram(slot, Arc::new(Exemplars::new(series))),
+            Instrument::Histogram => {
+                Source::Histogram(slot, Arc::new(Exemplars::new(family.kind, series)))
+            }
+            Instrument::Busiest => Source::Ranked(Arc::default()),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::busiest::Ranked;
 use crate::cells::{Slot, Span};
 use crate::describe::{Family, Instrument};
 use crate::encode::Prepared;
@@ -20,6 +21,8 @@ pub(crate) struct Table {
     pub(crate) spans: Vec<Span>,
     pub(crate) values: usize,
     pub(crate) series: usize,
+    /// How many series have names of run time, or stand beside such.
+    pub(crate) names: usize,
 }
 
 /// One declared family.
@@ -34,6 +37,8 @@ pub(crate) struct Entry {
     /// The place of its first series among all series.
     pub(crate) series: usize,
     pub(crate) created_ms: u64,
+    /// The place of its first name in a snapshot, where it has names of run time.
+    pub(crate) name: usize,
 }
 
 /// Where the values of a family are.
@@ -44,6 +49,7 @@ pub(crate) enum Source {
     Observed(Arc<Observed>),
     Extremes(Slot, Arc<Extremes>),
     Histogram(Slot, Arc<Exemplars>),
+    Ranked(Arc<Ranked>),
 }
 
 /// A declared family on its way to the handle that counts in it.
@@ -66,6 +72,16 @@ impl Entry {
     /// Where its values are in a snapshot.
     pub(crate) fn range(&self) -> Range<usize> {
         self.target..self.target + self.family.value_count()
+    }
+
+    /// Where the names of its series are in a snapshot; empty where those are known beforehand.
+    pub(crate) fn names(&self) -> Range<usize> {
+        let count = if self.family.named {
+            self.family.series_count()
+        } else {
+            0
+        };
+        self.name..self.name + count
     }
 }
 
@@ -101,8 +117,12 @@ impl Table {
             target,
             series: self.series,
             created_ms,
+            name: self.names,
         });
         self.values += family.value_count();
         self.series += family.series_count();
+        if family.named {
+            self.names += family.series_count();
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
+use crate::event::RequestId;
+
 /// The request that work is done for. A job takes it along by value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ctx {
@@ -61,6 +63,22 @@ impl Ctx {
         Self::request(instance, next)
     }
 
+    /// The request, as texts name it.
+    pub fn id(self) -> RequestId {
+        RequestId {
+            instance: self.instance,
+            number: self.request_id,
+        }
+    }
+
+    /// The request that triggered this work, if one did, as texts name it.
+    pub fn cause_id(self) -> Option<RequestId> {
+        (self.cause != 0).then_some(RequestId {
+            instance: self.instance,
+            number: self.cause,
+        })
+    }
+
     /// Background work that this request triggers.
     pub fn triggers(self) -> Self {
         Self {
@@ -82,6 +100,13 @@ impl Ctx {
     /// Whom this thread works for.
     pub fn current() -> Self {
         CURRENT.try_with(Cell::get).unwrap_or_default()
+    }
+
+    /// This thread works for this request until it enters or stays with another.
+    #[inline]
+    pub fn stay(self) {
+        // A thread that is being torn down works for nobody any more.
+        let _ = CURRENT.try_with(|current| current.set(self));
     }
 
     /// This thread works for this request until the guard is dropped; then for whom it did before.

@@ -111,6 +111,7 @@ impl<O: AttributeEnum + crate::SeriesKey, E: Failures> Ops<O, E> {
         ])?;
         let [counts, _, durations] = <[_; 3]>::try_from(parts).expect("one part for each family");
         let durations = Histograms::from_part(durations);
+        durations.exemplars().prepare();
         let counts = counts.slot();
         let (failures_at, failures_from) = failure_cells::<O, E>(pairs.as_deref());
         let (threshold, events) = (Threshold::new(), Arc::clone(engine.events()));
@@ -194,8 +195,8 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
         self.count_failure(index, completion);
     }
 
-    /// From here on, operations that took at least so long are kept with their tiers, and those with a request leave an example
-    /// in the histogram.
+    /// From here on, operations that took at least so long are kept with their tiers, and those with a request are the example
+    /// of their bucket. Others are once that example is a second old.
     pub fn set_slow_ns(&self, slow_ns: u64) {
         self.threshold.set(slow_ns);
     }
@@ -232,12 +233,13 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
         let ctx = finished.ctx;
         self.record_op(operation, duration_ns, finished.completion);
         let slow = duration_ns >= self.threshold.get();
-        if slow && ctx.request_id != 0 && operation.position() < self.timed {
-            self.durations.keep_exemplar(
-                operation.position(),
-                duration_ns,
-                ctx.request_id,
-                self.clock.wall_ms(),
+        if ctx.request_id != 0 && operation.position() < self.timed {
+            let ended_ns = finished.started_ns.saturating_add(duration_ns);
+            self.durations.exemplars().keep_fresh(
+                (operation.position(), self.durations.bucket(duration_ns)),
+                (ctx.id(), duration_ns),
+                (ended_ns, slow),
+                &*self.clock,
             );
         }
         let event = OperationEvent {
@@ -252,6 +254,7 @@ impl<O: AttributeEnum, E: Failures> Ops<O, E> {
             duration_ns,
             subject: finished.subject,
             process: finished.process,
+            bytes: finished.bytes,
             tier_count: finished.tier_count(),
             tiers: finished.tiers(),
         };

@@ -20,7 +20,7 @@ mod imp {
             Self(tracing::debug_span!(
                 target: "musefs_telemetry::spans",
                 "operation",
-                request_id = ctx.request_id,
+                request_id = %ctx.id(),
                 instance = ctx.instance,
                 operation,
                 outcome = Empty,
@@ -33,7 +33,7 @@ mod imp {
                 target: "musefs_telemetry::spans",
                 parent: &self.0,
                 "tier",
-                request_id = ctx.request_id,
+                request_id = %ctx.id(),
                 name,
                 outcome = Empty,
                 fallback = Empty,
@@ -63,7 +63,7 @@ mod imp {
             tracing::debug!(
                 target: "musefs_telemetry::spans",
                 parent: &self.0,
-                request_id = ctx.request_id,
+                request_id = %ctx.id(),
                 %outcome,
                 duration = duration_ns,
                 "complete"

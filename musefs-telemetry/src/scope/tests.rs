@@ -174,20 +174,38 @@ fn ids_of_our_own_are_never_given_twice() {
 }
 
 #[test]
-fn a_slow_operation_leaves_its_request_in_the_histogram() {
+fn each_bucket_has_a_real_request_of_the_last_second_and_the_slowest_at_once() {
     let (engine, clock, ops) = ops();
     ops.set_slow_ns(1_000_000);
-    let _entered = Ctx::request(0, 77).enter();
-    let scope = ops.scope(Op::Read);
-    clock.advance(2_000_000);
-    scope.finish(Completion::Ok);
-    let snapshot = engine.snapshot();
-    let exemplar = snapshot
-        .find("shop_op_duration_seconds")
-        .unwrap()
-        .exemplar(0)
-        .unwrap();
-    assert_eq!((exemplar.request_id, exemplar.value), (77, 2_000_000));
+    let operation = |request: u64, took_ns| {
+        let _entered = Ctx::request(2, request).enter();
+        let scope = ops.scope(Op::Read);
+        clock.advance(took_ns);
+        scope.finish(Completion::Ok);
+    };
+    let kept = || {
+        let snapshot = engine.snapshot();
+        let durations = snapshot.find("shop_op_duration_seconds").unwrap();
+        let kept = durations.exemplars(0).map(|(_, exemplar)| {
+            assert_eq!(exemplar.request.instance, 2);
+            (exemplar.request.number, exemplar.value)
+        });
+        kept.collect::<Vec<_>>()
+    };
+    assert!(kept().is_empty());
+    operation(1, 2_000);
+    operation(2, 2_000);
+    operation(3, 40_000);
+    operation(0, 80_000);
+    assert_eq!(kept(), [(1, 2_000), (3, 40_000)]);
+    clock.advance(1_000_000_000);
+    operation(4, 2_000);
+    operation(5, 2_000_000);
+    operation(6, 2_000_000);
+    assert_eq!(kept(), [(4, 2_000), (3, 40_000), (6, 2_000_000)]);
+    let mut text = String::new();
+    crate::encode::openmetrics::encode(&mut text, &engine.snapshot(), &[]);
+    assert!(text.contains(" # {request_id=\"2-6\"} 0.002 "), "{text}");
 }
 
 #[test]

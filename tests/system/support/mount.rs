@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
@@ -51,16 +51,36 @@ impl Mount {
     /// What came of it when it ended instead.
     #[track_caller]
     pub fn start(command: &mut Command, path: &Path) -> Result<Self, Outcome> {
+        Self::when_ready(Running::start(command), path)
+    }
+
+    /// The same, with a log that goes to `log`.
+    ///
+    /// # Errors
+    /// What came of it when it ended instead.
+    #[track_caller]
+    pub fn start_with_log(
+        command: &mut Command,
+        path: &Path,
+        log: impl Into<Stdio>,
+    ) -> Result<Self, Outcome> {
+        let unused = tempfile::tempfile().expect("a temporary file");
+        let running = Running::start_as_it_complains(command.stderr(log), unused);
+        Self::when_ready(running, path)
+    }
+
+    #[track_caller]
+    fn when_ready(running: Running, path: &Path) -> Result<Self, Outcome> {
         let mut mount = Self {
             path: path.to_path_buf(),
-            running: Running::start(command),
+            running,
         };
         let deadline = Instant::now() + SOON;
         while !mount.running.stdout().ends_with(b"Ctrl-C unmounts\n") {
             if let Some(status) = mount.running.wait(Duration::ZERO) {
                 return Err(mount.running.outcome(Some(status)));
             }
-            assert!(Instant::now() < deadline, "never ready: {command:?}");
+            assert!(Instant::now() < deadline, "never ready");
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(mount)

@@ -104,11 +104,17 @@ impl Running {
     /// Starts a command.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
-        let stdout = tempfile::tempfile().expect("a temporary file");
         let stderr = tempfile::tempfile().expect("a temporary file");
+        command.stderr(stderr.try_clone().expect("a second descriptor"));
+        Self::start_as_it_complains(command, stderr)
+    }
+
+    /// Starts a command that complains to whatever it was told to, and not to `stderr`.
+    #[track_caller]
+    pub fn start_as_it_complains(command: &mut Command, stderr: File) -> Self {
+        let stdout = tempfile::tempfile().expect("a temporary file");
         let child = command
             .stdout(stdout.try_clone().expect("a second descriptor"))
-            .stderr(stderr.try_clone().expect("a second descriptor"))
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
         Self {

@@ -125,6 +125,18 @@ pub(super) const GROUPS: &[Group] = &[
                 "musefs_fuse_congestion_threshold",
                 "Nothing to do: from so many background requests on the kernel holds back.",
             ),
+            (
+                "musefs_client_requests_total",
+                "A name that grows fast: that program crawls the mount, or is what you listen with. Much `unknown`: programs that end at once, such as those of a script. `--no-clients` leaves it out.",
+            ),
+            (
+                "musefs_client_read_bytes_total",
+                "A name that grows fast with nobody listening: that program reads whole files, such as an indexer or a backup. Exclude the mount there.",
+            ),
+            (
+                "musefs_client_names_displaced_total",
+                "Growing fast: more than 16 programs ask in turn, and the numbers of the smaller ones begin anew again and again. Those of the busiest are right all the same.",
+            ),
         ],
     },
     Group {
@@ -202,6 +214,10 @@ pub(super) const GROUPS: &[Group] = &[
             (
                 "musefs_resolves_total",
                 "`open` growing while the same files are opened again: raise `--header-cache-mib`.",
+            ),
+            (
+                "musefs_resolves_coalesced_total",
+                "Growing: several programs open the same files at once. Nothing to do: the work is done once for all of them.",
             ),
             (
                 "musefs_resolve_seconds_total",
@@ -423,6 +439,10 @@ pub(super) const GROUPS: &[Group] = &[
             (
                 "musefs_snapshot_timestamp_seconds",
                 "Nothing to do: divide how much a counter grew between two texts by how much this did.",
+            ),
+            (
+                "musefs_trace_operations_total",
+                "Many dropped: whoever follows the mount is too slow, or its terminal is. `--op` and `--slower-than` ask for less.",
             ),
             (
                 "musefs_renders_total",

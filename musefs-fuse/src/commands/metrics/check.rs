@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::exposition::{Format, check, looks_like};
+use super::patience::Patient;
 use super::source::{Source, read, whole};
 use crate::cli::{CheckArgs, EXIT_DONE, EXIT_FAILED, TextFormatArg};
 use crate::commands::Failure;
@@ -22,10 +23,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<u8, Failure> {
         let text = whole(io::stdin().lock()).context("cannot read standard input")?;
         ("-".to_owned(), text)
     } else {
-        match Source::of(&args.source)? {
-            Source::Mount(mount) => (mount.called(TEXT), mount.text(TEXT)?),
-            Source::File(path) => (args.source.display().to_string(), read(&path)?),
-        }
+        let source = args.source.clone();
+        Patient::default().look(Some(&args.source), move || {
+            Ok(match Source::of(&source)? {
+                Source::Mount(mount) => (mount.called(TEXT), mount.text(TEXT)?),
+                Source::File(path) => (source.display().to_string(), read(&path)?),
+            })
+        })?
     };
     let format = match args.format {
         Some(TextFormatArg::Text) => Format::Text,

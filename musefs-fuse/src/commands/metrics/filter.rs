@@ -24,6 +24,12 @@ const ENDINGS: [&str; 9] = [
     "", "_total", "_bucket", "_sum", "_count", "_created", "_info", "_gsum", "_gcount",
 ];
 
+/// Whether a text that was filtered has nothing left but what every text has.
+pub fn holds_nothing(kept: &str) -> bool {
+    // Inside of a string of JSON the quotes would be escaped.
+    kept.contains("\"families\":[]") || kept.lines().all(|line| line == "# EOF")
+}
+
 impl Filter<'_> {
     /// Whether the family called `name` is wanted.
     fn takes(self, name: &str) -> bool {

@@ -174,7 +174,8 @@ left out. Seconds and bytes are plain numbers, never thousands of them. Names, t
 const LABELS: &str = "
 ## Labels
 
-Each label has a closed list of values, but for those of `musefs_build_info`; not every family with the label has all of them.
+Each label has a closed list of values, but for those of `musefs_build_info` and for `client`, where `#1` to `#16` stand for names
+of programs; not every family with the label has all of them.
 
 | label | values |
 |---|---|

@@ -10,7 +10,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::exposition::{Format, looks_like};
-use super::filter::{Filter, families};
+use super::filter::{Filter, families, holds_nothing};
+use super::patience::Patient;
 use super::source::{Mounted, Source, read};
 use crate::cli::{EXIT_DONE, EXIT_INTERRUPTED, FormatArg, PrintArgs};
 use crate::commands::Failure;
@@ -25,13 +26,18 @@ const BETWEEN: &str = "---\n";
 /// # Errors
 /// When there is no such mount or file, or it has no such text.
 pub(super) fn run(args: &PrintArgs) -> Result<u8, Failure> {
+    let mut patient = Patient::default();
+    let mut look = || {
+        let own = args.clone();
+        patient.look(args.source.as_deref(), move || look(&own))
+    };
     let Some(interval) = args.watch else {
-        say(&look(args)?)?;
+        say(&look()?)?;
         return Ok(EXIT_DONE);
     };
     let ended = watch_signals()?;
     // What is wrong from the beginning is wrong usage more often than a mount that will come.
-    let mut next: Result<String> = Ok(look(args)?);
+    let mut next: Result<String> = Ok(look()?);
     let clears = io::stdout().is_terminal();
     let mut is_first = true;
     loop {
@@ -51,7 +57,7 @@ pub(super) fn run(args: &PrintArgs) -> Result<u8, Failure> {
         if !goes_on || !waits(&ended, interval) {
             return Ok(EXIT_DONE);
         }
-        next = look(args);
+        next = look();
     }
 }
 
@@ -95,10 +101,16 @@ fn look(args: &PrintArgs) -> Result<String> {
         None => Source::only_mount()?,
     };
     let filter = Filter(args.name.as_ref());
-    match source {
-        Source::File(path) => of_file(&path, args.format, filter),
-        Source::Mount(mount) => of_mount(&mount, args.format.unwrap_or(FormatArg::Text), filter),
+    let kept = match source {
+        Source::File(path) => of_file(&path, args.format, filter)?,
+        Source::Mount(mount) => of_mount(&mount, args.format.unwrap_or(FormatArg::Text), filter)?,
+    };
+    if let Some(pattern) = args.name.as_ref().filter(|_| holds_nothing(&kept)) {
+        bail!(
+            "no metric is called `{pattern}`: `musefs metrics list` names all, and * stands for any text"
+        );
     }
+    Ok(kept)
 }
 
 fn of_mount(mount: &Mounted, format: FormatArg, filter: Filter<'_>) -> Result<String> {

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
+use super::patience::Patient;
 use super::print::{waits, watch_signals};
 use super::source::Source;
 use crate::cli::{EXIT_DONE, EXIT_FAILED, TextfileArgs};
 use crate::commands::{Failure, owners};
-use crate::textfile::{Identity, SOURCE, Textfile, TextfileError};
+use crate::textfile::{Held, Identity, SOURCE, Textfile, TextfileError};
 
 /// Copies; the exit code.
 ///
@@ -28,6 +29,7 @@ pub(super) fn run(args: &TextfileArgs) -> Result<u8, Failure> {
         gid: group
             .map(|name| owners::group(name, "--group"))
             .transpose()?,
+        held: Held::default(),
     };
     file.check()?;
     if !file.is_collected() {
@@ -42,6 +44,7 @@ pub(super) fn run(args: &TextfileArgs) -> Result<u8, Failure> {
         file,
         is_away: false,
         told: None,
+        patient: Patient::default(),
     };
     let Some(interval) = args.interval else {
         return match copier.copy(&args.mount)? {
@@ -81,6 +84,8 @@ struct Copier {
     is_away: bool,
     /// What was told last, so that it is not repeated at every turn.
     told: Option<String>,
+    /// Who looks into the mount.
+    patient: Patient<Result<(Vec<u8>, Identity)>>,
 }
 
 impl Copier {
@@ -89,7 +94,8 @@ impl Copier {
     /// # Errors
     /// When the file cannot be written.
     fn copy(&mut self, mount: &Path) -> Result<Option<anyhow::Error>, TextfileError> {
-        match text_of(mount) {
+        let at = mount.to_path_buf();
+        match self.patient.look(Some(mount), move || text_of(&at)) {
             Ok((text, identity)) => {
                 self.identity = Some(identity);
                 self.file.write(&text)?;

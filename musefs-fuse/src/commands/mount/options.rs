@@ -10,6 +10,7 @@ use musefs_core::refresh::TreeConfig;
 use musefs_core::serve::{Mode, ServeConfig};
 use musefs_core::template::{Fallbacks, Template, known_fields};
 use musefs_telemetry::Engine;
+use musefs_telemetry::{event_warn, logging};
 
 use super::config;
 use crate::adapter::Appearance;
@@ -19,7 +20,10 @@ use crate::files;
 use crate::metrics::EdgeMetrics;
 use crate::metrics_files::{self, DirectoryName, LINK_NAME, Presentation};
 use crate::passthrough::Passthrough;
-use crate::textfile::Textfile;
+use crate::textfile::{Held, Textfile};
+
+/// How long the file for the metrics may still be kept by a mount that is ending.
+const TEXTFILE_PATIENCE: Duration = Duration::from_secs(6);
 
 fn mode(args: &MountArgs) -> Mode {
     match args.mode {
@@ -162,14 +166,18 @@ pub(super) fn textfile(args: &MountArgs, mountpoint: &Path) -> Result<Option<Tex
             .as_ref()
             .map(group)
             .transpose()?,
+        held: Held::default(),
     };
     files::refuse_inside_musefs(&file.path, "--metrics-textfile")?;
     refuse_at(mountpoint, &file.path, "--metrics-textfile")?;
     file.check()?;
+    file.await_free(TEXTFILE_PATIENCE)?;
     if !file.is_collected() {
-        tracing::warn!(
-            "{} does not end in .prom: node_exporter reads only files that do",
-            path.display()
+        event_warn!(
+            logging::admin(),
+            "textfile.name.unread",
+            message = "a file of metrics does not end in .prom: node_exporter reads only files that do",
+            path = %path.display(),
         );
     }
     Ok(Some(file))

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use super::options;
 use crate::cli::{HttpArgs, MountArgs};
+use crate::clients::Clients;
 use crate::commands::Failure;
+use crate::dispatch::Dispatch;
 use crate::files;
 use crate::http::{Endpoint, Listen, Server, Token};
 use crate::metrics::Transport;
@@ -56,23 +58,42 @@ impl Wanted {
                 endpoint.start(metrics)
             })
             .transpose()?;
-        Ok(Outlets { keeper, server })
+        Ok(Outlets {
+            keeper,
+            server,
+            clients: clients(args, metrics.dispatch())?,
+        })
     }
+}
+
+/// Has it noted who asks, unless that is not wanted.
+fn clients(args: &MountArgs, dispatch: &Dispatch) -> io::Result<Option<Arc<Clients>>> {
+    let metrics = &dispatch.metrics().clients;
+    if args.clients.no_clients {
+        metrics.silence();
+        return Ok(None);
+    }
+    let clients = Clients::start(metrics)?;
+    dispatch.tell_clients(Arc::clone(&clients));
+    Ok(Some(clients))
 }
 
 /// What runs.
 pub(super) struct Outlets {
     keeper: Option<Keeper>,
     server: Option<Server>,
+    clients: Option<Arc<Clients>>,
 }
 
 impl Outlets {
     /// Ends all of them; whether they ended before `deadline`.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
         let (keeper, server) = (self.keeper.as_ref(), self.server.as_ref());
+        let clients = self.clients.as_ref();
         let stopped = [
             keeper.is_none_or(|keeper| keeper.stop(deadline)),
             server.is_none_or(|server| server.stop(deadline)),
+            clients.is_none_or(|clients| clients.stop(deadline)),
         ];
         !stopped.contains(&false)
     }

@@ -13,7 +13,7 @@ use musefs_core::store::{Root, Store, TrackId};
 
 use super::SYNC_TIMEOUT;
 use super::words::Where;
-use crate::control::{self, Answer, Request, StoreIdentity};
+use crate::control::{self, Answer, Request, StoreIdentity, locate};
 
 /// Inodes in one request: far from the longest line that a mount reads.
 const INODES_MAX: usize = 10_000;
@@ -55,9 +55,9 @@ pub(super) fn store_meant(db: Option<&Path>, wheres: &[Where]) -> Result<PathBuf
     meant.context("which store? give --db FILE, or a path inside a mount of it")
 }
 
-/// Whether a path lies in a musefs mount.
+/// Whether a path lies in a musefs mount. Does not ask the mount, which may be stopped.
 fn is_served(path: &Path, mounts: &Mounts) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| mounts.musefs_of(&metadata).is_some())
+    locate::musefs_holding(mounts, path).is_some()
 }
 
 /// The tracks at any of the paths for which all of the conditions hold; all tracks where there are neither.

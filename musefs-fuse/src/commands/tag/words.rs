@@ -35,12 +35,12 @@ impl Where {
         let is_path = ["/", "./", "../"]
             .iter()
             .any(|start| text.starts_with(start));
-        if is_path || Path::new(text).symlink_metadata().is_ok() {
-            return path();
-        }
-        let Some((first, rest)) = text.split_once(':') else {
+        let Some((first, rest)) = text.split_once(':').filter(|_| !is_path) else {
             return path();
         };
+        if Path::new(text).symlink_metadata().is_ok() {
+            return path();
+        }
         let has_colon = NAMES_WITH_COLON
             .iter()
             .any(|name| name.eq_ignore_ascii_case(first));

@@ -4,7 +4,9 @@
 ///
 /// The name is a literal that the compiler checks: two or more parts with dots between, each of lower case letters, digits and
 /// `_`, a letter first. A value is a number, a text or a `bool`; `%value` writes it as [`Display`](std::fmt::Display) does,
-/// `?value` as [`Debug`] does. Values are looked at only when the event goes somewhere.
+/// `?value` as [`Debug`] does. The field `message` is a sentence for people, which lines of the console have behind the name:
+/// `message = "no disk"`, `message = %format_args!("no disk at {place}")`. Values are looked at only when the event goes
+/// somewhere.
 #[macro_export]
 macro_rules! event_error {
     ($provider:expr, $name:literal $(, $($fields:tt)*)?) => {
