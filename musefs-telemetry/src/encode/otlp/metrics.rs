@@ -358,19 +358,19 @@ impl Encoding<'_> {
         }
     }
 
-    /// The example of a series, if it is one of this window.
+    /// The examples of a series that are of this window, at most one for each bucket of classic text.
     fn exemplars(&self, index: usize, scaled: impl Fn(u64) -> f64) -> Vec<otlp::Exemplar> {
-        let exemplar = self.metric.exemplar(index);
-        let exemplar = exemplar.map(|kept| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
-        let exemplar = exemplar
-            .filter(|(_, time_ns)| (self.start_ns(index)..=self.window.time_ns).contains(time_ns));
-        let exemplar = exemplar.map(|(kept, time_unix_nano)| otlp::Exemplar {
-            filtered_attributes: vec![text(fields::REQUEST_ID, kept.request_id.to_string())],
+        let window = self.start_ns(index)..=self.window.time_ns;
+        let kept = self.metric.exemplars(index).map(|(_, kept)| kept);
+        let timed = kept.map(|kept| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
+        let of_window = timed.filter(|(_, time_ns)| window.contains(time_ns));
+        let exemplars = of_window.map(|(kept, time_unix_nano)| otlp::Exemplar {
+            filtered_attributes: vec![text(fields::REQUEST_ID, kept.request.to_string())],
             time_unix_nano,
-            span_id: kept.request_id.to_be_bytes().to_vec(),
-            trace_id: self.origin.trace_id(kept.request_id).to_vec(),
+            span_id: kept.request.number.to_be_bytes().to_vec(),
+            trace_id: self.origin.trace_id(kept.request.number).to_vec(),
             value: Some(exemplar::Value::AsDouble(scaled(kept.value))),
         });
-        exemplar.into_iter().collect()
+        exemplars.collect()
     }
 }
