@@ -136,8 +136,8 @@ impl Encoding<'_> {
     }
 
     /// Since when series `series` counts in all.
-    fn created_ns(&self, _series: usize) -> u64 {
-        let created_ns = self.metric.created_ms().saturating_mul(NS_PER_MS);
+    fn created_ns(&self, series: usize) -> u64 {
+        let created_ns = self.metric.since_ms(series).saturating_mul(NS_PER_MS);
         // It is told to the millisecond, and a start after its end would be refused.
         created_ns.min(self.window.time_ns)
     }
@@ -152,7 +152,7 @@ impl Encoding<'_> {
     }
 
     fn attributes(&self, series: usize) -> Vec<KeyValue> {
-        let labels = self.metric.family().series_labels(series);
+        let labels = self.metric.labels(series);
         labels.map(|(name, value)| text(name, value)).collect()
     }
 
@@ -358,19 +358,19 @@ impl Encoding<'_> {
         }
     }
 
-    /// The example of a series, if it is one of this window.
+    /// The examples of a series that are of this window.
     fn exemplars(&self, index: usize, scaled: impl Fn(u64) -> f64) -> Vec<otlp::Exemplar> {
-        let exemplar = self.metric.exemplar(index);
-        let exemplar = exemplar.map(|kept| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
-        let exemplar = exemplar
-            .filter(|(_, time_ns)| (self.start_ns(index)..=self.window.time_ns).contains(time_ns));
-        let exemplar = exemplar.map(|(kept, time_unix_nano)| otlp::Exemplar {
-            filtered_attributes: vec![text(fields::REQUEST_ID, kept.request_id.to_string())],
+        let window = self.start_ns(index)..=self.window.time_ns;
+        let exemplars = self.metric.exemplars(index);
+        let exemplars = exemplars.map(|(_, kept)| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
+        let exemplars = exemplars.filter(|(_, time_ns)| window.contains(time_ns));
+        let exemplars = exemplars.map(|(kept, time_unix_nano)| otlp::Exemplar {
+            filtered_attributes: vec![text(fields::REQUEST_ID, kept.request.to_string())],
             time_unix_nano,
-            span_id: kept.request_id.to_be_bytes().to_vec(),
-            trace_id: self.origin.trace_id(kept.request_id).to_vec(),
+            span_id: kept.request.number.to_be_bytes().to_vec(),
+            trace_id: self.origin.trace_id(kept.request.number).to_vec(),
             value: Some(exemplar::Value::AsDouble(scaled(kept.value))),
         });
-        exemplar.into_iter().collect()
+        exemplars.collect()
     }
 }

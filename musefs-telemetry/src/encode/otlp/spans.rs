@@ -177,12 +177,15 @@ impl Encoding<'_> {
             attributes.push(number("errno", error.into()));
         }
         let ids = [
-            (fields::REQUEST_ID, event.request_id),
-            (fields::CAUSE, event.cause),
-            (fields::LEADER, event.leader),
+            (
+                fields::REQUEST_ID,
+                (event.request_id != 0).then(|| event.id()),
+            ),
+            (fields::CAUSE, event.cause_id()),
+            (fields::LEADER, event.leader_id()),
         ];
-        for (name, request_id) in ids.into_iter().filter(|(_, request_id)| *request_id != 0) {
-            attributes.push(text(name, request_id.to_string()));
+        for (name, request) in ids {
+            attributes.extend(request.map(|request| text(name, request.to_string())));
         }
         if event.process != 0 {
             attributes.push(number(fields::PROCESS, event.process.into()));
