@@ -118,7 +118,7 @@ impl Wanted {
             last_timeout: LAST_TIMEOUT,
             note: Box::new(move |facts| {
                 // There are none when the mount is ending; then what was noted before is all.
-                if let Some(values) = files.values() {
+                if let Some(values) = files.moment().map(|moment| moment.values().clone()) {
                     noting.note(facts, &values);
                 }
             }),

@@ -176,7 +176,7 @@ impl Musefs {
         let tracks: Vec<TrackId> = files.iter().map(|(_, track)| *track).collect();
         let (details, inode_base) = {
             let store = self.stores.take();
-            let details = store.tracks(&tracks).unwrap_or_default();
+            let details = store.details(&tracks).unwrap_or_default();
             (details, store.inode_base)
         };
         let roots = self.roots.load();

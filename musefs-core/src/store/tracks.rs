@@ -175,7 +175,7 @@ impl Store {
     }
 
     /// Those of `tracks` that there are, as one state, in their order, each as [`Store::track`] has it.
-    pub fn tracks(&self, tracks: &[TrackId]) -> Result<Vec<TrackDetail>, StoreError> {
+    pub fn details(&self, tracks: &[TrackId]) -> Result<Vec<TrackDetail>, StoreError> {
         let _one_state = self.database.query(QueryKind::Track).begin_read()?;
         let found = tracks
             .iter()

@@ -358,13 +358,13 @@ impl Encoding<'_> {
         }
     }
 
-    /// The examples of a series that are of this window.
+    /// The examples of a series that are of this window, at most one for each bucket of classic text.
     fn exemplars(&self, index: usize, scaled: impl Fn(u64) -> f64) -> Vec<otlp::Exemplar> {
         let window = self.start_ns(index)..=self.window.time_ns;
-        let exemplars = self.metric.exemplars(index);
-        let exemplars = exemplars.map(|(_, kept)| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
-        let exemplars = exemplars.filter(|(_, time_ns)| window.contains(time_ns));
-        let exemplars = exemplars.map(|(kept, time_unix_nano)| otlp::Exemplar {
+        let kept = self.metric.exemplars(index).map(|(_, kept)| kept);
+        let timed = kept.map(|kept| (kept, kept.wall_ms.saturating_mul(NS_PER_MS)));
+        let of_window = timed.filter(|(_, time_ns)| window.contains(time_ns));
+        let exemplars = of_window.map(|(kept, time_unix_nano)| otlp::Exemplar {
             filtered_attributes: vec![text(fields::REQUEST_ID, kept.request.to_string())],
             time_unix_nano,
             span_id: kept.request.number.to_be_bytes().to_vec(),

@@ -179,13 +179,13 @@ impl Encoding<'_> {
         let ids = [
             (
                 fields::REQUEST_ID,
-                (event.request_id != 0).then(|| event.id()),
+                Some(event.id()).filter(|id| id.number != 0),
             ),
             (fields::CAUSE, event.cause_id()),
             (fields::LEADER, event.leader_id()),
         ];
-        for (name, request) in ids {
-            attributes.extend(request.map(|request| text(name, request.to_string())));
+        for (name, id) in ids {
+            attributes.extend(id.map(|id| text(name, id.to_string())));
         }
         if event.process != 0 {
             attributes.push(number(fields::PROCESS, event.process.into()));
