@@ -47,7 +47,7 @@ fn errors_and_durations_have_the_series_that_can_be_and_no_others() {
     }
     let bounds = labelled(&metrics, "musefs_op_duration_seconds_bucket").len() / 5;
     assert_eq!(bounds, 14 + 1);
-    assert!(metrics.names().len() < SAMPLES_MAX);
+    assert!(metrics.samples().len() < SAMPLES_MAX);
 }
 
 #[test]

@@ -217,6 +217,17 @@ fn told(span: &Span, key: &str) -> Option<String> {
     }
 }
 
+/// Whether a histogram in `request` has `span` as its example.
+fn has_example(request: &Request, span: &Span) -> bool {
+    let metrics = request.metrics().into_iter();
+    let points = metrics.flat_map(|metric| match metric.data {
+        Some(Data::Histogram(histogram)) => histogram.data_points,
+        _ => Vec::new(),
+    });
+    let mut examples = points.flat_map(|point| point.exemplars);
+    examples.any(|own| own.trace_id == span.trace_id && own.span_id == span.span_id)
+}
+
 /// A mount of one file on a filesystem that hangs on demand, and one read that hung for a while.
 fn one_slow_read(receiver: &Receiver, arguments: &[&str], look: impl FnOnce(&Mount, u32)) {
     let library = Library::new();
@@ -274,9 +285,20 @@ fn a_slow_read_is_a_span_that_tells_what_the_slow_file_tells() {
         assert!(slow.contains(&seconds.as_str()), "{seconds} in {slow:?}");
         // The trace's second half is the request.
         let request_id = told(span, "request_id").unwrap();
-        let id: u64 = request_id.parse().unwrap();
+        assert_eq!(slow[2], request_id, "one name everywhere: {slow:?}");
+        let id: u64 = request_id.rsplit('-').next().unwrap().parse().unwrap();
         assert_eq!(span.span_id, id.to_be_bytes());
         assert_eq!(span.trace_id[8..], id.to_be_bytes());
+        let example = format!("request_id=\"{request_id}\"");
+        eventually("the example of its bucket", || {
+            let text = std::fs::read_to_string(mount.join(".metrics/metrics.om")).unwrap();
+            text.contains(&example).then_some(())
+        });
+        eventually("the same example by OTLP", || {
+            let requests = receiver.requests(METRICS);
+            let same = |request: &Request| has_example(request, span);
+            requests.iter().any(same).then_some(())
+        });
         let backing = spans
             .iter()
             .find(|own| own.parent_span_id == span.span_id && own.name == "backing");

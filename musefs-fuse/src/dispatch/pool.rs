@@ -289,8 +289,9 @@ impl Pool {
         state.jobs.push_front((subject, job));
         state.waiting += 1;
         self.waiting.store(state.waiting as u64, Relaxed);
+        let idle = state.idle.pop();
         drop(state);
-        self.changed.notify_one();
+        call(idle);
     }
 
     fn work(&self) {

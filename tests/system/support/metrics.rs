@@ -86,8 +86,9 @@ impl Metrics {
         &self.samples
     }
 
-    /// Names with labels.
+    /// Names with labels, but for what is told of single programs, which come and go.
     pub fn names(&self) -> Vec<&str> {
-        self.samples.keys().map(String::as_str).collect()
+        let names = self.samples.keys().map(String::as_str);
+        names.filter(|name| !name.contains("client=\"")).collect()
     }
 }

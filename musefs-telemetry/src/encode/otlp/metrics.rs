@@ -136,8 +136,8 @@ impl Encoding<'_> {
     }
 
     /// Since when series `series` counts in all.
-    fn created_ns(&self, _series: usize) -> u64 {
-        let created_ns = self.metric.created_ms().saturating_mul(NS_PER_MS);
+    fn created_ns(&self, series: usize) -> u64 {
+        let created_ns = self.metric.since_ms(series).saturating_mul(NS_PER_MS);
         // It is told to the millisecond, and a start after its end would be refused.
         created_ns.min(self.window.time_ns)
     }
@@ -152,7 +152,7 @@ impl Encoding<'_> {
     }
 
     fn attributes(&self, series: usize) -> Vec<KeyValue> {
-        let labels = self.metric.family().series_labels(series);
+        let labels = self.metric.labels(series);
         labels.map(|(name, value)| text(name, value)).collect()
     }
 
