@@ -93,7 +93,7 @@ fn a_track_takes_less_than_a_bound_of_memory() {
         let before = LIVE_BYTES.load(Relaxed);
         let mut refresher = Refresher::open(&db, config, &metrics).unwrap();
         let (published, report) = refresher.build(None).unwrap();
-        let per_track = (LIVE_BYTES.load(Relaxed) - before) / TRACKS as i64;
+        let per_track = (LIVE_BYTES.load(Relaxed) - before) / i64::try_from(TRACKS).unwrap();
         assert_eq!((report.listed, report.sizes_computed), (TRACKS as u64, 0));
         println!("{per_track} bytes a track with {template}");
         assert!(

@@ -49,6 +49,11 @@ pub struct Appearance {
 }
 
 impl Appearance {
+    /// How long the kernel may answer for what the metrics directory has at the moment of `snapshot`.
+    fn remembered(&self, snapshot: &Snapshot) -> Duration {
+        self.ttl.min(snapshot.may_be_remembered())
+    }
+
     fn attr(
         &self,
         inode: u64,
@@ -561,8 +566,8 @@ impl Filesystem for Adapter {
                             .map(|attr| (attr, snapshot))
                             .ok_or(Errno::ENOENT)
                     },
-                    |reply, (attr, snapshot)| {
-                        reply.entry(&snapshot.may_be_remembered(), &attr, Generation(0));
+                    move |reply, (attr, snapshot)| {
+                        reply.entry(&appearance.remembered(&snapshot), &attr, Generation(0));
                     },
                 );
             }
@@ -589,7 +594,9 @@ impl Filesystem for Adapter {
                             .map(|attr| (attr, snapshot))
                             .ok_or(Errno::ESTALE)
                     },
-                    |reply, (attr, snapshot)| reply.attr(&snapshot.may_be_remembered(), &attr),
+                    move |reply, (attr, snapshot)| {
+                        reply.attr(&appearance.remembered(&snapshot), &attr);
+                    },
                 );
             }
             Target::Link => Ok(self.link_attr()),
@@ -802,7 +809,7 @@ impl Filesystem for Adapter {
                                 files.started(),
                             ),
                         };
-                        let ttl = snapshot.may_be_remembered();
+                        let ttl = appearance.remembered(&snapshot);
                         if reply.add(attr.ino, next, name, &ttl, &attr, Generation(0)) {
                             break;
                         }

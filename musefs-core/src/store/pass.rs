@@ -63,7 +63,7 @@ impl Store {
             keys,
             error,
         )?;
-        self.tracks(asked, |track, fields| tags.take(track, fields), f)
+        self.merged(asked, |track, fields| tags.take(track, fields), f)
     }
 
     /// The pass, with the tags read by `beside`.
@@ -82,7 +82,7 @@ impl Store {
             let (told, is_same) = sync_channel(1);
             let id = self.id();
             scope.spawn(move || {
-                let sent = beside.send_tags(asked, keys, (id, number), told, &to_tracks);
+                let sent = beside.send_tags(asked, keys, (id, number), &told, &to_tracks);
                 if let Err(error) = sent {
                     // Whoever is gone needs no reason.
                     to_tracks.send(Err(error)).ok();
@@ -98,12 +98,12 @@ impl Store {
                 batch: TagBatch::default(),
                 next: 0,
             };
-            self.tracks(asked, |track, fields| tags.take(track, fields), f)
+            self.merged(asked, |track, fields| tags.take(track, fields), f)
         })
     }
 
     /// Hands each track to `f`, with what `tags` fills in for it.
-    fn tracks(
+    fn merged(
         &self,
         asked: &Asked,
         mut tags: impl FnMut(i64, &mut Fields) -> Result<(), StoreError>,
@@ -137,7 +137,7 @@ impl Store {
         asked: &Asked,
         keys: &[&str],
         state: (&str, i64),
-        told: SyncSender<bool>,
+        told: &SyncSender<bool>,
         to_tracks: &SyncSender<Result<TagBatch, StoreError>>,
     ) -> Result<(), StoreError> {
         let error = |source| self.database.error(source);
