@@ -2,6 +2,7 @@
 
 mod given;
 mod metrics;
+mod stats;
 mod store;
 mod trace;
 
@@ -17,6 +18,7 @@ pub use self::metrics::{
     CheckArgs, FormatArg, ListArgs, MetricsArgs, MetricsCommand, PrintArgs, TextFormatArg,
     TextfileArgs,
 };
+pub use self::stats::StatsArgs;
 pub use self::store::{RevalidateArgs, StatusArgs, TagArgs};
 pub use self::trace::{ProfileArgs, TraceArgs};
 
@@ -95,6 +97,8 @@ pub enum Command {
     Revalidate(RevalidateArgs),
     /// Print the metrics of a mount, check a text of metrics, copy it for a collector
     Metrics(MetricsArgs),
+    /// Show what a mount does, in the terminal
+    Stats(StatsArgs),
 }
 
 /// `musefs formats`.

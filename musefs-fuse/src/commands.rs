@@ -10,6 +10,7 @@ mod profile;
 mod revalidate;
 mod scan;
 mod slow;
+mod stats;
 mod status;
 mod sync;
 mod tag;
@@ -75,6 +76,7 @@ pub fn run(command: Command) -> Result<u8, Failure> {
         Command::Tag(args) => tag::run(&args),
         Command::Revalidate(args) => revalidate::run(&args),
         Command::Metrics(args) => metrics::run(&args),
+        Command::Stats(args) => stats::run(&args),
     }
 }
 

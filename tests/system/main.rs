@@ -41,6 +41,7 @@ mod scan_errors;
 mod scan_reads;
 mod served;
 mod sound;
+mod stats;
 mod status;
 mod stopped;
 mod store_errors;

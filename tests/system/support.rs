@@ -16,6 +16,7 @@ pub mod process;
 pub mod promql;
 pub mod python;
 pub mod servers;
+pub mod terminal;
 pub mod users;
 pub mod watching;
 

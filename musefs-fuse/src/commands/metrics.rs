@@ -12,11 +12,9 @@ mod exposition;
 mod filter;
 mod list;
 mod patience;
-mod print;
-mod source;
+pub mod print;
+pub mod source;
 mod textfile;
-
-pub(super) use print::watch_signals;
 
 /// Does what was asked; the exit code.
 ///

@@ -12,7 +12,7 @@ use indicatif::HumanCount;
 use self::sums::{Groups, Part, Sums};
 use self::words::{percent, took, words};
 use super::Failure;
-use super::metrics::watch_signals;
+use super::metrics::print::watch_signals;
 use super::trace::{ended_silently, say_to_user};
 use crate::cli::{EXIT_DONE, ProfileArgs};
 use crate::control::trace::{Following, Heard, Line, Wanted};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 
 use super::Failure;
-use super::metrics::watch_signals;
+use super::metrics::print::watch_signals;
 use crate::cli::{EXIT_DONE, TraceArgs};
 use crate::control::trace::{Following, Heard, Line, Operation, Phase, Tier, Wanted};
 

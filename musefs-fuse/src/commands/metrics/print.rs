@@ -62,7 +62,7 @@ pub(super) fn run(args: &PrintArgs) -> Result<u8, Failure> {
 }
 
 /// Told of the first signal that asks the program to end. The second ends it, whatever it is waiting for.
-pub(in crate::commands) fn watch_signals() -> io::Result<Receiver<()>> {
+pub fn watch_signals() -> io::Result<Receiver<()>> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (ask, asked) = mpsc::channel();
     std::thread::Builder::new()
@@ -78,12 +78,15 @@ pub(in crate::commands) fn watch_signals() -> io::Result<Receiver<()>> {
 }
 
 /// Waits for `interval`; whether to go on after it.
-pub(super) fn waits(ended: &Receiver<()>, interval: Duration) -> bool {
+pub fn waits(ended: &Receiver<()>, interval: Duration) -> bool {
     ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout)
 }
 
 /// Writes to standard output; whether somebody still reads it.
-fn say(text: &str) -> io::Result<bool> {
+///
+/// # Errors
+/// When it cannot be written for another reason.
+pub fn say(text: &str) -> io::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
