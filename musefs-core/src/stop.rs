@@ -41,7 +41,7 @@ impl Stop {
     pub fn hurry(&self) {
         let mut state = self.state.lock();
         state.hurried = true;
-        if state.hurried_by.request_id == 0 {
+        if state.hurried_by.id().number == 0 {
             state.hurried_by = Ctx::current();
         }
         drop(state);

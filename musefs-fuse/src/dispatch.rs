@@ -30,7 +30,7 @@ mod waiting;
 pub use inflight::{Asked, Waits};
 use lane::Lane;
 use musefs_core::phases::{self, Phase, Spent};
-use musefs_telemetry::{event_error, logging};
+use musefs_telemetry::{event_error, event_warn, logging};
 use pool::{Admission, After, Job, Pool, Subject};
 use waiting::{Ticket, Waiting};
 
@@ -287,6 +287,7 @@ impl<R: OwnedReply> Expire for Pending<R> {
             taken.phase(phase, since.elapsed());
         }
         metrics.counters.requests.increment(Way::TimedOut);
+        tell_overdue(&taken);
         answer_error(metrics, taken, reply, Errno::EIO);
     }
 
@@ -296,6 +297,17 @@ impl<R: OwnedReply> Expire for Pending<R> {
             state.replaced = pool.replace_stuck(subject);
         }
     }
+}
+
+/// Says in the log which request a disk or network left without an answer.
+fn tell_overdue(taken: &Taken) {
+    let _about = taken.scope.ctx().enter();
+    event_warn!(
+        logging::engine(),
+        "request.answer.overdue",
+        message = "a disk or network did not answer in time; whoever asked gets an error",
+        operation = taken.operation.name(),
+    );
 }
 
 fn answer_error<R: OwnedReply>(metrics: &EdgeMetrics, taken: Taken, reply: R, error: Errno) {

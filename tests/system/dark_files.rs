@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use crate::support::errno;
 use crate::support::library::{Library, ONE_SERVED, TWO_SERVED};
 use crate::support::mount::Mount;
+use crate::support::{errno, eventually};
 
 const TRIES: u64 = 3;
 
@@ -38,7 +38,11 @@ fn goes_dark(reason: &str, happens: impl FnOnce(&Path)) {
         )),
         TRIES
     );
-    let log = mount.log();
+    // The log is written by a thread of its own.
+    let log = eventually("a line about the file", || {
+        let log = mount.log();
+        log.contains("one.flac").then_some(log)
+    });
     let told: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("one.flac"))
@@ -140,7 +144,7 @@ fn the_next_scan_brings_back_what_changed() {
     assert_eq!(errno(&std::fs::read(&path)), libc::EIO);
     assert_eq!(mount.metrics().sum("musefs_tracks_dark"), 1);
     library.scan();
-    crate::support::eventually("it is served again", || std::fs::read(&path).ok());
+    eventually("it is served again", || std::fs::read(&path).ok());
     mount.metrics_when("no track is dark", |metrics| {
         metrics.sum("musefs_tracks_dark") == 0
     });

@@ -18,6 +18,7 @@ mod dark_files;
 mod directories;
 mod edge;
 mod edits;
+mod fleet;
 mod handlers;
 mod health;
 mod http;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -230,6 +230,25 @@ fn has_example(request: &Request, span: &Span) -> bool {
 
 /// A mount of one file on a filesystem that hangs on demand, and one read that hung for a while.
 fn one_slow_read(receiver: &Receiver, arguments: &[&str], look: impl FnOnce(&Mount, u32)) {
+    one_read_that_hangs(
+        receiver,
+        arguments,
+        |hung, reader| {
+            std::thread::sleep(Duration::from_millis(300));
+            hung.release();
+            assert!(reader.wait().unwrap().success());
+        },
+        look,
+    );
+}
+
+/// As [`one_slow_read`], with the end of the read left to `end`.
+fn one_read_that_hangs(
+    receiver: &Receiver,
+    arguments: &[&str],
+    end: impl FnOnce(&Hanging, &mut Child),
+    look: impl FnOnce(&Mount, u32),
+) {
     let library = Library::new();
     let path = library.path().join("hung");
     std::fs::create_dir(&path).unwrap();
@@ -246,10 +265,46 @@ fn one_slow_read(receiver: &Receiver, arguments: &[&str], look: impl FnOnce(&Mou
     let mut reader = Command::new("cat");
     let mut reader = reader.stdin(file).stdout(Stdio::null()).spawn().unwrap();
     eventually("the reader is stuck", || (hung.held() > 0).then_some(()));
-    std::thread::sleep(Duration::from_millis(300));
-    hung.release();
-    assert!(reader.wait().unwrap().success());
+    end(&hung, &mut reader);
     look(&mount, reader.id());
+}
+
+#[test]
+fn a_request_has_one_name_in_the_log_the_slow_file_its_span_and_its_example() {
+    require_fuse!();
+    let receiver = Receiver::start();
+    let arguments = ["--backing-timeout", "0.5"];
+    let end = |hung: &Hanging, reader: &mut Child| {
+        assert!(!reader.wait().unwrap().success(), "it got an error");
+        hung.release();
+    };
+    one_read_that_hangs(&receiver, &arguments, end, |mount, process| {
+        let line = eventually("a line about it", || {
+            let log = mount.log();
+            let mut lines = log.lines();
+            let found = lines.find(|line| line.contains("request.answer.overdue"));
+            found.map(str::to_owned)
+        });
+        let (_, id) = line.split_once("request_id=").expect("the request's name");
+        let id = id.split(' ').next().unwrap();
+        let slow = eventually("it is in the file", || {
+            let text = std::fs::read_to_string(mount.join(".metrics/slow")).unwrap();
+            let mut lines = text.lines();
+            let found = lines.find(|line| line.split(' ').any(|word| word == id));
+            found.map(str::to_owned)
+        });
+        assert!(slow.contains(&format!(" read EIO {process} ")), "{slow}");
+        let span = eventually("it was sent", || {
+            let mut spans = receiver.spans().into_iter();
+            spans.find(|span| told(span, "request_id").as_deref() == Some(id))
+        });
+        assert_eq!(told(&span, "process"), Some(process.to_string()));
+        let example = format!("request_id=\"{id}\"");
+        eventually("the example of its bucket", || {
+            let text = std::fs::read_to_string(mount.join(".metrics/metrics.om")).unwrap();
+            text.contains(&example).then_some(())
+        });
+    });
 }
 
 #[test]

@@ -65,6 +65,7 @@ fn every_command_says_that_a_stopped_mount_does_not_answer() {
         &["metrics", "check", point],
         &["metrics", "textfile", point, once.to_str().unwrap()],
         &["metrics", "textfile", below, twice.to_str().unwrap()],
+        &["stats", "--once", point],
         &["slow", point],
         &["slow", point, "--threshold-ms", "5"],
         &["sync", point],

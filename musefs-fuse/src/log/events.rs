@@ -227,6 +227,11 @@ pub const EVENTS: &[Told] = &[
         "The tree was built anew.",
     ),
     (
+        "request.answer.overdue",
+        Level::Warn,
+        "A disk or network did not answer within `--backing-timeout`; the files `inflight` and `slow` name it.",
+    ),
+    (
         "request.handler.panicked",
         Level::Error,
         "A fault of musefs, please report it; one request got an error.",

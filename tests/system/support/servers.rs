@@ -50,6 +50,26 @@ impl Server {
     /// A Prometheus with this configuration.
     #[track_caller]
     pub fn prometheus_with(config: &str, directory: &Path) -> Self {
+        Self::prometheus_in(config, directory, &["--storage.tsdb.path"])
+    }
+
+    /// A Prometheus that collects nothing and takes what others pass on.
+    #[track_caller]
+    pub fn prometheus_receiving(directory: &Path) -> Self {
+        let flags = ["--web.enable-remote-write-receiver", "--storage.tsdb.path"];
+        Self::prometheus_in("global: {}\n", directory, &flags)
+    }
+
+    /// A Prometheus that keeps nothing of what it collects and passes it on.
+    #[track_caller]
+    pub fn prometheus_agent(config: &str, directory: &Path) -> Self {
+        let flags = ["--enable-feature=agent", "--storage.agent.path"];
+        Self::prometheus_in(config, directory, &flags)
+    }
+
+    /// A Prometheus with more flags, of which the last one takes the place of its data.
+    #[track_caller]
+    fn prometheus_in(config: &str, directory: &Path, flags: &[&str]) -> Self {
         std::fs::write(directory.join("prometheus.yml"), config).expect("a file of the test's own");
         Self::start(|port| {
             let mut command = Command::new("prometheus");
@@ -57,7 +77,7 @@ impl Server {
                 .arg(format!("--web.listen-address=127.0.0.1:{port}"))
                 .arg("--config.file")
                 .arg(directory.join("prometheus.yml"))
-                .arg("--storage.tsdb.path")
+                .args(flags)
                 .arg(directory.join("data"));
             command
         })

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use musefs_core::mounts::Mounts;
 
-use crate::control::{self, locate};
+use super::source::refuse_silent;
+use crate::control::locate;
 
 /// How long a mount may take: its metrics wait for no disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,11 +42,7 @@ impl<T: Send + 'static> Patient<Result<T>> {
         let Some(mount) = mount_at(path) else {
             return look();
         };
-        // Asked by the socket first, because that can be given up: the kernel lets nobody go who looks up a name that somebody
-        // else looks up, too.
-        if let Some(silent) = control::silent_mount_of(&mount) {
-            bail!("{silent}");
-        }
+        refuse_silent(&mount)?;
         match self.within(PATIENCE, look)? {
             Some(found) => found,
             None => bail!("the musefs at {} does not answer", mount.display()),
@@ -80,14 +77,12 @@ impl<T: Send + 'static> Patient<T> {
 /// Where the mount is that is looked into. Of several none is, unless one is named.
 fn mount_at(path: Option<&Path>) -> Option<PathBuf> {
     let mounts = Mounts::of_this_process();
-    match path {
-        Some(path) => locate::musefs_holding(&mounts, path).map(|mount| mount.point),
-        None => {
-            let mut points = mounts.musefs_points();
-            let only = points.next().filter(|_| points.next().is_none());
-            only.map(Path::to_path_buf)
-        }
+    if let Some(path) = path {
+        return locate::musefs_holding(&mounts, path).map(|mount| mount.point);
     }
+    let mut points = mounts.musefs_points();
+    let only = points.next().filter(|_| points.next().is_none());
+    only.map(Path::to_path_buf)
 }
 
 #[cfg(test)]

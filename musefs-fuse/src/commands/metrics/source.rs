@@ -90,6 +90,7 @@ impl Source {
     /// # Errors
     /// When there is nothing, or it is a directory outside of every mount.
     pub fn of(path: &Path) -> Result<Self> {
+        refuse_silent(path)?;
         let mounts = Mounts::of_this_process();
         let found = path.canonicalize().map_err(|error| {
             let said = if error.kind() == io::ErrorKind::NotConnected {
@@ -124,10 +125,25 @@ impl Source {
         let mounts = Mounts::of_this_process();
         let mut points = mounts.musefs_points();
         match (points.next(), points.next()) {
-            (Some(only), None) => Ok(Self::Mount(Mounted::at(only)?)),
+            (Some(only), None) => {
+                refuse_silent(only)?;
+                Ok(Self::Mount(Mounted::at(only)?))
+            }
             (None, _) => bail!("{}", told(&mounts)),
             _ => bail!("which mount? {}", told(&mounts)),
         }
+    }
+}
+
+/// That the mount which `path` leads into answers. Asked by the socket, because that can be given up: the kernel lets nobody go
+/// who looks up a name that somebody else looks up, too.
+///
+/// # Errors
+/// When it does not, with what is known of it.
+pub fn refuse_silent(path: &Path) -> Result<()> {
+    match control::silent_mount_of(path) {
+        Some(silent) => bail!("{silent}"),
+        None => Ok(()),
     }
 }
 
