@@ -306,7 +306,10 @@ impl Musefs {
         match opened {
             Attempt::WouldBlock => Attempt::WouldBlock,
             Attempt::Done(opened) => match self.hold(inode, resolved, opened) {
-                Some(handle) => Attempt::Done(Ok(handle)),
+                Some(handle) => {
+                    self.metrics.cache_header_hits.increment();
+                    Attempt::Done(Ok(handle))
+                }
                 None => Attempt::WouldBlock,
             },
         }
@@ -380,7 +383,6 @@ impl Musefs {
                 return None;
             }
         };
-        self.metrics.cache_header_hits.increment();
         self.dark.lighten(resolved.track);
         self.insert_handle(inode, resolved, opened).ok()
     }

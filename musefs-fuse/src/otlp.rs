@@ -174,8 +174,15 @@ fn attributes(
 pub struct Outlet(Exporter);
 
 impl Outlet {
-    /// Sends once more and ends the thread; whether it ended before `deadline`, or sooner if a request takes long.
-    pub fn stop(&self, deadline: Instant) -> bool {
-        self.0.stop(deadline.min(Instant::now() + LAST_REQUEST_MAX))
+    /// Sends once more and ends the thread, before `deadline` and sooner if a request takes long. A collector that does not
+    /// answer holds up nobody: the thread is left to itself.
+    pub fn stop(&self, deadline: Instant) {
+        if !self.0.stop(deadline.min(Instant::now() + LAST_REQUEST_MAX)) {
+            event_warn!(
+                logging::engine(),
+                "otlp.end.unanswered",
+                message = "the collector does not answer; what was not sent yet is lost",
+            );
+        }
     }
 }

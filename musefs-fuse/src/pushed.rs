@@ -155,7 +155,7 @@ impl Pushing {
         let deadline = deadline.min(Instant::now() + STOP_PATIENCE);
         if !self.emitter.stop_emitting(deadline) {
             event_warn!(
-                logging::internal(),
+                logging::engine(),
                 "push.end.unanswered",
                 message = "the telemetry endpoint does not answer; the last facts are lost"
             );

@@ -140,19 +140,24 @@ impl Cursor {
 }
 
 impl Cursor {
-    /// A place that another name has taken counts from 0.
+    /// A place that another name has taken counts from 0, and what it told of the one before is told of the rest, which has it.
     fn forget_other_names(&mut self, table: &Table) {
         self.committed_names.resize(table.names, None);
         for entry in table.entries.iter().filter(|entry| entry.family.named) {
             let values = &mut self.committed[entry.range()];
             let before = &self.committed_names[entry.names()];
             let now = &self.batch.names[entry.names()];
+            let mut displaced = 0_u64;
             for ((value, before), now) in values.iter_mut().zip(before).zip(now) {
                 let [before, now] = [before, now]
                     .map(|named| named.as_ref().map(|named| (&named.name, named.since_ms)));
                 if before != now {
-                    *value = 0;
+                    displaced = displaced.wrapping_add(std::mem::take(value));
                 }
+            }
+            // The last value but one is the rest, the last one what has no name.
+            if let Some(rest) = values.len().checked_sub(2) {
+                values[rest] = values[rest].wrapping_add(displaced);
             }
         }
     }

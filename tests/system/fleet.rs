@@ -70,7 +70,9 @@ fn an_agent_finds_mounts_by_files_and_passes_on_what_they_tell() {
     eventually("the second mount's tracks", || {
         (value(&tracks("cellar", &mounts[1])) == Some(1.0)).then_some(())
     });
-    assert_eq!(value("count(musefs_up == 1)"), Some(2.0));
+    eventually("both", || {
+        (value("count(musefs_up == 1)") == Some(2.0)).then_some(())
+    });
     fs::read(mounts[0].join(ONE_SERVED)).expect("it is served");
     let read = mounts[0].metrics().sum("musefs_read_bytes_total");
     let read = f64::from(u32::try_from(read).expect("a small file"));

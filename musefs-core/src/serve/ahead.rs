@@ -222,10 +222,11 @@ impl Musefs {
     fn resolve_ahead(&self, located: &Located) -> Option<(Arc<Resolved>, Opened)> {
         let started = Instant::now();
         let opened = backing::open(located.path(), &self.metrics).ok()?;
-        let resolved = self.made_of(located, &opened).ok()?;
+        let resolved = self.made_of(located, &opened);
+        self.note_resolve_of(located, started.elapsed());
+        let resolved = resolved.ok()?;
         let seen = backing::stamp(&opened.file, &self.metrics).ok()?;
         let is_fit = resolved.without_waiting && resolved.stamp.matches(&seen);
-        self.note_resolve_of(located, started.elapsed());
         is_fit.then(|| (Arc::new(resolved), opened))
     }
 }

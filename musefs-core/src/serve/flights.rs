@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use musefs_telemetry::Ctx;
 use parking_lot::{Condvar, Mutex};
@@ -15,6 +16,9 @@ use crate::tree::Inode;
 
 /// Followers of one leader; who comes after that many does the work itself.
 const FOLLOWERS_MAX: usize = 4_096;
+
+/// A flight that is under way for longer has no more followers: its disk may hang, and another try may not.
+const FOLLOWED_MAX: Duration = Duration::from_secs(3);
 
 /// What is done when a flight has landed. Must not wait.
 pub type OnLanding = Box<dyn FnOnce() + Send>;
@@ -27,6 +31,7 @@ pub(super) struct Flights(Mutex<HashMap<Inode, Arc<Flight>>>);
 #[derive(Debug)]
 pub struct Flight {
     leader: Ctx,
+    began: Instant,
     state: Mutex<State>,
     landed: Condvar,
 }
@@ -73,7 +78,8 @@ impl Flights {
     /// The thread's request needs `inode` resolved.
     pub(super) fn board(self: &Arc<Self>, inode: Inode) -> Boarded {
         let mut flights = self.0.lock();
-        if let Some(flight) = flights.get(&inode) {
+        let followed = flights.get(&inode);
+        if let Some(flight) = followed.filter(|flight| flight.began.elapsed() < FOLLOWED_MAX) {
             let mut state = flight.state.lock();
             if state.followers >= FOLLOWERS_MAX {
                 return Boarded::Alone;
@@ -84,6 +90,7 @@ impl Flights {
         }
         let flight = Arc::new(Flight {
             leader: Ctx::current(),
+            began: Instant::now(),
             state: Mutex::default(),
             landed: Condvar::new(),
         });
@@ -106,7 +113,12 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         // Whoever comes from here on finds the file resolved, or leads anew.
-        self.flights.0.lock().remove(&self.inode);
+        let mut flights = self.flights.0.lock();
+        let is_own = |flight: &Arc<Flight>| Arc::ptr_eq(flight, &self.flight);
+        if flights.get(&self.inode).is_some_and(is_own) {
+            flights.remove(&self.inode);
+        }
+        drop(flights);
         let mut state = self.flight.state.lock();
         state.has_landed = true;
         let waiting = std::mem::take(&mut state.waiting);

@@ -141,13 +141,16 @@ impl Handles {
     pub(super) fn remove(&self, id: HandleId) -> Option<Arc<Handle>> {
         let handle = self.shard(id).write().remove(&id)?;
         let mut inodes = self.inodes.lock();
+        let mut last = None;
         if let Some((count, _)) = inodes.get_mut(&handle.inode) {
             *count -= 1;
             if *count == 0 {
-                inodes.remove(&handle.inode);
+                last = inodes.remove(&handle.inode);
             }
         }
         drop(inodes);
+        // It may be the last to hold another handle's backing file, which is closed outside of the lock.
+        drop(last);
         let is_newer = u64::from(handle.resolved.is_newer);
         self.newer_count.fetch_sub(is_newer, Relaxed);
         self.metrics.handles_open.add(-1);

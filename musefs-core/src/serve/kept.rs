@@ -18,14 +18,21 @@ use crate::tree::Inode;
 
 /// More of them are not kept: the one that was closed first makes room.
 const FILES_MAX: usize = 32;
-/// Longer than this none is kept.
+/// Longer than this none is given out, and whoever looks next for what is old closes it.
 const KEPT_MAX: Duration = Duration::from_secs(1);
 
 /// Open backing files that nobody reads, the one that was closed first in front.
 #[derive(Debug)]
 pub(super) struct Kept {
-    files: Mutex<VecDeque<One>>,
+    files: Mutex<Files>,
     metrics: Metrics,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    kept: VecDeque<One>,
+    /// Those that are not given out any more, until somebody who may wait closes them.
+    changed: Vec<One>,
 }
 
 #[derive(Debug)]
@@ -59,8 +66,8 @@ impl Kept {
     pub(super) fn keep(&self, inode: Inode, opened: Opened) {
         let since = Instant::now();
         let mut files = self.files.lock();
-        let oldest = (files.len() == FILES_MAX).then(|| files.pop_front());
-        files.push_back(One {
+        let oldest = (files.kept.len() == FILES_MAX).then(|| files.kept.pop_front());
+        files.kept.push_back(One {
             inode,
             opened,
             since,
@@ -77,34 +84,47 @@ impl Kept {
     pub(super) fn take(&self, inode: Inode) -> Option<Opened> {
         let one = {
             let mut files = self.files.lock();
-            let place = files.iter().rposition(|one| one.inode == inode)?;
-            files.remove(place)?
+            let place = files.kept.iter().rposition(|one| one.inode == inode)?;
+            files.kept.remove(place)?
         };
-        self.metrics.backing_files_kept.add(-1);
-        let metadata = backing::stat(&one.opened.file, &self.metrics).ok()?;
-        let is_same = Stamp::of(&metadata) == one.opened.stamp && metadata.nlink() > 0;
-        is_same.then(|| {
+        let metadata = backing::stat(&one.opened.file, &self.metrics).ok();
+        let is_same = metadata.is_some_and(|metadata| {
+            Stamp::of(&metadata) == one.opened.stamp && metadata.nlink() > 0
+        });
+        if is_same {
+            self.metrics.backing_files_kept.add(-1);
             self.metrics.backing_reopens.increment();
-            one.opened
-        })
+            return Some(one.opened);
+        }
+        // To close the last of a file that was deleted is to delete its bytes, which takes time.
+        let mut files = self.files.lock();
+        if files.changed.len() < FILES_MAX {
+            files.changed.push(one);
+        } else {
+            drop(files);
+            self.metrics.backing_files_kept.add(-1);
+        }
+        None
     }
 
     /// Takes those out that have been kept for long enough at `now`.
     pub(super) fn take_old(&self, now: Instant) -> NoLongerKept {
         let mut files = self.files.lock();
         let is_old = |one: &One| now.saturating_duration_since(one.since) >= KEPT_MAX;
-        let count = files.iter().take_while(|one| is_old(one)).count();
-        let old: Vec<One> = files.drain(..count).collect();
+        let count = files.kept.iter().take_while(|one| is_old(one)).count();
+        let mut gone = std::mem::take(&mut files.changed);
+        gone.extend(files.kept.drain(..count));
         drop(files);
-        self.metrics.backing_files_kept.add(-difference(count));
-        NoLongerKept(old)
+        self.metrics.backing_files_kept.add(-difference(gone.len()));
+        NoLongerKept(gone)
     }
 
     /// Closes all, for somebody who has no descriptor left; whether there were any.
     pub(super) fn close_all(&self) -> bool {
         let all = std::mem::take(&mut *self.files.lock());
-        self.metrics.backing_files_kept.add(-difference(all.len()));
-        !all.is_empty()
+        let count = all.kept.len() + all.changed.len();
+        self.metrics.backing_files_kept.add(-difference(count));
+        count > 0
     }
 }
 
@@ -143,6 +163,8 @@ mod tests {
         keep();
         fs::remove_file(&path).unwrap();
         assert!(kept.take(Inode(7)).is_none());
+        assert_eq!(metrics.backing_files_kept.value(), 2, "still open");
+        assert!(kept.take_old(Instant::now()).device().is_some());
         assert_eq!(metrics.backing_files_kept.value(), 0);
         assert_eq!(metrics.backing_reopens.value(), 1);
     }

@@ -161,7 +161,12 @@ impl Musefs {
         };
         Ok(match stage {
             Stage::Known(resolved, found) => match reopen(&resolved) {
-                Some(handle) => done(handle, found),
+                Some(handle) => {
+                    if found == Found::Known {
+                        self.metrics.cache_header_hits.increment();
+                    }
+                    done(handle, found)
+                }
                 None => next(Stage::Unknown(self.stores.waits_for())),
             },
             Stage::Unknown(waits_for) => match self.flights.board(inode) {

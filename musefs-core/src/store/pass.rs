@@ -11,6 +11,7 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::Value;
 use rusqlite::{Rows, params_from_iter};
 
+use super::database::Query;
 use super::rows::{Fields, Pass, TrackRow};
 use super::tracks::{complain, read_track, text};
 use super::{Store, StoreError};
@@ -63,7 +64,7 @@ impl Store {
             keys,
             error,
         )?;
-        self.merged(asked, |track, fields| tags.take(track, fields), f)
+        self.merged(&query, asked, |track, fields| tags.take(track, fields), f)
     }
 
     /// The pass, with the tags read by `beside`.
@@ -81,16 +82,21 @@ impl Store {
             let (to_tracks, batches) = sync_channel(BATCHES_QUEUED_MAX);
             let (told, is_same) = sync_channel(1);
             let id = self.id();
-            scope.spawn(move || {
+            let reads = move || {
                 let sent = beside.send_tags(asked, keys, (id, number), &told, &to_tracks);
                 if let Err(error) = sent {
                     // Whoever is gone needs no reason.
                     to_tracks.send(Err(error)).ok();
                 }
-            });
-            // Told by nobody where it could not even look.
+            };
+            // Without a thread nobody tells anything, as where it could not even look.
+            thread::Builder::new()
+                .name("musefs-tags".into())
+                .spawn_scoped(scope, reads)
+                .ok();
             if is_same.recv() != Ok(true) {
                 drop(one_state);
+                drop(query);
                 return self.pass(asked, keys, f);
             }
             let mut tags = TagBatches {
@@ -98,19 +104,19 @@ impl Store {
                 batch: TagBatch::default(),
                 next: 0,
             };
-            self.merged(asked, |track, fields| tags.take(track, fields), f)
+            self.merged(&query, asked, |track, fields| tags.take(track, fields), f)
         })
     }
 
     /// Hands each track to `f`, with what `tags` fills in for it.
     fn merged(
         &self,
+        query: &Query<'_>,
         asked: &Asked,
         mut tags: impl FnMut(i64, &mut Fields) -> Result<(), StoreError>,
         mut f: impl FnMut(TrackRow, &Fields),
     ) -> Result<Pass, StoreError> {
         let error = |source| self.database.error(source);
-        let query = self.database.query(asked.kind);
         let mut tracks = query.statement(asked.tracks_sql)?;
         let mut tracks = tracks
             .query(params_from_iter(&asked.condition))

@@ -128,10 +128,13 @@ impl<'a> Follower<'a> {
     /// When the follower is gone.
     pub(super) fn tell(mut self) -> io::Result<()> {
         loop {
-            if self.tell_queued()? {
-                continue;
-            }
-            match self.sleep()? {
+            // A busy mount has always more to tell, so its follower is listened to after each batch.
+            let woken = if self.tell_queued()? {
+                self.wait(Duration::ZERO)?
+            } else {
+                self.sleep()?
+            };
+            match woken {
                 Woken::Work => {}
                 Woken::Quiet => self.say(&[Line::Quiet])?,
                 Woken::Enough => return self.finish(false),
@@ -144,25 +147,35 @@ impl<'a> Follower<'a> {
     fn finish(&mut self, mount_ends: bool) -> io::Result<()> {
         self.events.flush(FLUSH_TIMEOUT);
         self.subscription = None;
-        while self.tell_queued()? {}
+        while self.tell_records_queued()? {}
+        self.tell_missed()?;
         self.say(&[Line::End { mount_ends }])
     }
 
-    /// Tells a batch of what is queued, and what was missed when nothing is; whether there was anything.
+    /// Tells a batch of what is queued, and what was missed; whether there was anything.
     fn tell_queued(&mut self) -> io::Result<bool> {
+        let (told, missed) = (self.tell_records_queued()?, self.tell_missed()?);
+        Ok(told || missed)
+    }
+
+    /// Tells a batch of what is queued; whether there was anything.
+    fn tell_records_queued(&mut self) -> io::Result<bool> {
         let records: Vec<OperationRecord> = self.queue.try_iter().take(BATCH).collect();
         if !records.is_empty() {
             self.tell_records(&records)?;
-            return Ok(true);
         }
+        Ok(!records.is_empty())
+    }
+
+    /// Tells how many were missed since this was told last; whether there were any.
+    fn tell_missed(&mut self) -> io::Result<bool> {
         let dropped = self.events.dropped(Dropped::QueueFull);
         let before = std::mem::replace(&mut self.dropped_before, dropped);
         let missed = self.queueing.missed.swap(0, Relaxed) + (dropped - before);
-        if missed == 0 {
-            return Ok(false);
+        if missed > 0 {
+            self.say(&[Line::Missed { operations: missed }])?;
         }
-        self.say(&[Line::Missed { operations: missed }])?;
-        Ok(true)
+        Ok(missed > 0)
     }
 
     fn tell_records(&mut self, records: &[OperationRecord]) -> io::Result<()> {
@@ -186,13 +199,19 @@ impl<'a> Follower<'a> {
             self.tell_records(&[record])?;
             return Ok(Woken::Work);
         }
+        self.wait(QUIET)
+    }
+
+    /// Waits until there is something to do, and no longer than `patience`.
+    fn wait(&mut self, patience: Duration) -> io::Result<Woken> {
         let mut ready = [
             PollFd::new(self.end, PollFlags::POLLIN),
             // Readable, too, when there is nothing more to come.
             PollFd::new(self.stream.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.queueing.bell.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut ready, timeout(QUIET)) {
+        match poll(&mut ready, timeout(patience)) {
+            Ok(0) if patience.is_zero() => return Ok(Woken::Work),
             Ok(0) => return Ok(Woken::Quiet),
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Woken::Work),

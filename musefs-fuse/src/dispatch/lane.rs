@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,7 +84,7 @@ impl Lane {
         while !state.stopping {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                job();
+                caught(job);
                 state = self.state.lock();
             } else if !self.changed.wait_until(&mut state, due).timed_out() {
                 continue;
@@ -94,7 +95,7 @@ impl Lane {
                 let ticks = std::mem::take(&mut state.ticks);
                 drop(state);
                 for tick in &ticks {
-                    tick(now);
+                    caught(|| tick(now));
                 }
                 state = self.state.lock();
                 // What was added meanwhile comes after.
@@ -118,4 +119,9 @@ impl Lane {
         }
         true
     }
+}
+
+/// Does `work`. What panics there must not end the thread that answers overdue requests; the panic itself is told by its hook.
+fn caught(work: impl FnOnce()) {
+    catch_unwind(AssertUnwindSafe(work)).ok();
 }

@@ -121,6 +121,11 @@ pub const EVENTS: &[Told] = &[
         "At the end a disk or network did not answer.",
     ),
     (
+        "otlp.end.unanswered",
+        Level::Warn,
+        "The collector did not answer at the end; the last numbers and operations are lost.",
+    ),
+    (
         "otlp.send.failed",
         Level::Warn,
         "The collector is away, or does not take what it gets; nothing else waits for it.",

@@ -10,11 +10,23 @@ use crate::logged::Value;
 /// Events that are told apart. Where there are more at once, those of one name are one.
 const KEYS_MAX: usize = 4_096;
 
+/// How many intervals what was left out is kept for its own next line; then it counts among all of its name.
+const KEPT_INTERVALS: u64 = 60;
+
 /// The last time that something was told.
 #[derive(Debug)]
 struct Told {
     at_ns: u64,
     suppressed: u64,
+    /// The key of all events of its name.
+    of_name: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    told: HashMap<u64, Told>,
+    /// When it was last looked for what can go.
+    looked_ns: Option<u64>,
 }
 
 /// Decides which events are told.
@@ -22,7 +34,7 @@ struct Told {
 pub(super) struct Limit {
     interval_ns: u64,
     subjects: &'static [&'static str],
-    told: Mutex<HashMap<u64, Told>>,
+    state: Mutex<State>,
 }
 
 impl Limit {
@@ -30,7 +42,7 @@ impl Limit {
         Self {
             interval_ns: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
             subjects,
-            told: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
@@ -49,22 +61,22 @@ impl Limit {
             (name, subjects).hash(&mut hasher);
             hasher.finish()
         };
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut exact = key(&subjects);
-        if told.len() >= KEYS_MAX && !told.contains_key(&exact) {
-            told.retain(|_, told| {
-                told.suppressed > 0 || now_ns.saturating_sub(told.at_ns) < self.interval_ns
-            });
-            if told.len() >= KEYS_MAX {
-                exact = key(&[]);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut exact, of_name) = (key(&subjects), key(&[]));
+        if state.told.len() >= KEYS_MAX && !state.told.contains_key(&exact) {
+            self.make_room(&mut state, now_ns);
+            if state.told.len() >= KEYS_MAX {
+                exact = of_name;
             }
         }
+        let told = &mut state.told;
         if !told.contains_key(&exact) && told.len() >= 2 * KEYS_MAX {
             return Some(0);
         }
         let first = Told {
             at_ns: now_ns,
             suppressed: 0,
+            of_name,
         };
         match told.insert(exact, first) {
             None => Some(0),
@@ -82,6 +94,36 @@ impl Limit {
                 );
                 None
             }
+        }
+    }
+
+    /// Forgets what was told long enough ago, at most once an interval: looking takes as long as there is much to look at.
+    fn make_room(&self, state: &mut State, now_ns: u64) {
+        let is_due = |at: u64| now_ns.saturating_sub(at) >= self.interval_ns;
+        if !state.looked_ns.is_none_or(is_due) {
+            return;
+        }
+        state.looked_ns = Some(now_ns);
+        let kept_ns = self.interval_ns.saturating_mul(KEPT_INTERVALS);
+        let mut left_out: HashMap<u64, u64> = HashMap::new();
+        state.told.retain(|key, told| {
+            let age = now_ns.saturating_sub(told.at_ns);
+            if age < self.interval_ns || told.suppressed == 0 {
+                return age < self.interval_ns;
+            }
+            if age < kept_ns || told.of_name == *key {
+                return true;
+            }
+            *left_out.entry(told.of_name).or_default() += told.suppressed;
+            false
+        });
+        for (of_name, suppressed) in left_out {
+            let all = state.told.entry(of_name).or_insert(Told {
+                at_ns: 0,
+                suppressed: 0,
+                of_name,
+            });
+            all.suppressed += suppressed;
         }
     }
 }
@@ -117,10 +159,27 @@ mod tests {
         // One more takes the place that all further ones share.
         assert_eq!(admit(2, u64::MAX), Some(0));
         assert_eq!(admit(3, u64::MAX - 1), None);
-        assert_eq!(limit.told.lock().unwrap().len(), KEYS_MAX + 1);
+        assert_eq!(limit.state.lock().unwrap().told.len(), KEYS_MAX + 1);
         // Later there is room again, and what was left out is still known.
         assert_eq!(admit(2 * SECOND, u64::MAX - 1), Some(0));
-        assert!(limit.told.lock().unwrap().len() < 8);
+        assert!(limit.state.lock().unwrap().told.len() < 8);
         assert_eq!(admit(2 * SECOND, 7), Some(1));
+    }
+
+    #[test]
+    fn what_was_left_out_long_ago_makes_room_and_is_told_with_its_name() {
+        let limit = Limit::new(Duration::from_secs(1), &["track"]);
+        let admit = |now, track| limit.admit(now, "track.dark", &[("track", Value::from(track))]);
+        for track in 0..KEYS_MAX as u64 {
+            assert_eq!(admit(0, track), Some(0));
+            assert_eq!(admit(1, track), None);
+        }
+        // All are kept for a while, so the next one shares a place.
+        assert_eq!(admit(2 * SECOND, u64::MAX), Some(0));
+        assert_eq!(limit.state.lock().unwrap().told.len(), KEYS_MAX + 1);
+        assert_eq!(admit(90 * SECOND, u64::MAX), Some(0));
+        assert!(limit.state.lock().unwrap().told.len() < 4);
+        let all = limit.admit(91 * SECOND, "track.dark", &[]);
+        assert_eq!(all, Some(KEYS_MAX as u64));
     }
 }

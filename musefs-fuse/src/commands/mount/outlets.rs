@@ -102,26 +102,33 @@ pub(super) struct Outlets {
 }
 
 impl Outlets {
-    /// Ends all of them; whether they ended before `deadline`.
+    /// Ends all of them at once; whether they ended before `deadline`. A server elsewhere that does not answer is no thread of
+    /// the mount's that is stuck.
     pub(super) fn stop(&self, deadline: Instant) -> bool {
-        // What takes long begins first. A server that does not answer is no thread of the mount's that is stuck.
-        let pushing = self.pushing.as_ref();
-        if let Some(pushing) = pushing {
-            pushing.ask_to_stop();
-        }
-        let (keeper, server) = (self.keeper.as_ref(), self.server.as_ref());
-        let clients = self.clients.as_ref();
-        let otlp = self.otlp.as_ref();
-        let stopped = [
-            keeper.is_none_or(|keeper| keeper.stop(deadline)),
-            server.is_none_or(|server| server.stop(deadline)),
-            clients.is_none_or(|clients| clients.stop(deadline)),
-            otlp.is_none_or(|otlp| otlp.stop(deadline)),
-        ];
-        if let Some(pushing) = pushing {
-            pushing.stop(deadline);
-        }
-        !stopped.contains(&false)
+        std::thread::scope(|threads| {
+            if let Some(pushing) = &self.pushing {
+                pushing.ask_to_stop();
+                threads.spawn(|| pushing.stop(deadline));
+            }
+            if let Some(otlp) = &self.otlp {
+                threads.spawn(|| otlp.stop(deadline));
+            }
+            let keeper = threads.spawn(|| {
+                self.keeper
+                    .as_ref()
+                    .is_none_or(|keeper| keeper.stop(deadline))
+            });
+            let stopped = [
+                self.server
+                    .as_ref()
+                    .is_none_or(|server| server.stop(deadline)),
+                self.clients
+                    .as_ref()
+                    .is_none_or(|clients| clients.stop(deadline)),
+                keeper.join().unwrap_or(false),
+            ];
+            !stopped.contains(&false)
+        })
     }
 }
 

@@ -156,13 +156,15 @@ impl Sender {
     /// Sends the metrics of a moment; `None` when it is the one that was sent last.
     fn deliver(&mut self, moment: &Moment, timeout: Duration) -> Option<Done> {
         let time_ns = unix_ns(moment.time);
-        if time_ns <= self.since_ns {
+        if time_ns == self.since_ns {
             return None;
         }
+        // A clock that was set back makes a window without length, not one that ends before it begins.
+        let since_ns = self.since_ns.min(time_ns);
         let batch = self.cursor.batch_of(&moment.snapshot);
         let window = Window {
             temporality: self.settings.temporality,
-            since_ns: self.since_ns,
+            since_ns,
             time_ns,
             histograms: self.settings.histograms,
         };
