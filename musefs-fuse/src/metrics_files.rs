@@ -36,6 +36,7 @@ pub use handover::{Asked, Given};
 pub use nodes::NodeId;
 use nodes::{Content, Nodes};
 use operations::Operations;
+pub use operations::seconds;
 use texts::{Share, Sources, TEXTS};
 
 /// The link by which the directory is reached under a name that is always the same.

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::audio::{self, Sound};
 use crate::support::eventually;
 use crate::support::hanging::{Hanging, Stuck};
 use crate::support::library::{Library, ONE_SERVED};
@@ -26,11 +25,7 @@ pub struct Scene {
 
 pub fn scene(arguments: &[&str]) -> Scene {
     let library = Library::new();
-    let path = library.path().join("hung");
-    std::fs::create_dir(&path).unwrap();
-    let long = std::fs::read(audio::sample(Sound::LongFlac)).unwrap();
-    let hung = Hanging::mount(&path, vec![("long.flac".into(), long)]);
-    run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&path)).done();
+    let hung = Hanging::scanned(&library);
     let template = ["--template", "$filename", "--no-kernel-cache"];
     let mount = Mount::with(&library, &[&template, arguments].concat());
     Scene {

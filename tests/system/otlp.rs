@@ -13,13 +13,12 @@ use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, NumberDataPoin
 use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::otlp_receiver::{Answer, METRICS, Receiver, Request, TRACES, texts};
-use crate::support::audio::{self, Sound};
 use crate::support::eventually;
 use crate::support::hanging::{Hanging, Stuck};
 use crate::support::library::{Library, ONE_SERVED};
 use crate::support::metrics::Metrics;
 use crate::support::mount::Mount;
-use crate::support::process::{musefs, run};
+use crate::support::process::run;
 
 const MOMENT: &str = "musefs_snapshot_timestamp_seconds";
 
@@ -250,11 +249,7 @@ fn one_read_that_hangs(
     look: impl FnOnce(&Mount, u32),
 ) {
     let library = Library::new();
-    let path = library.path().join("hung");
-    std::fs::create_dir(&path).unwrap();
-    let long = std::fs::read(audio::sample(Sound::LongFlac)).unwrap();
-    let hung = Hanging::mount(&path, vec![("long.flac".into(), long)]);
-    run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&path)).done();
+    let hung = Hanging::scanned(&library);
     let own = ["--template", "$filename", "--no-kernel-cache"];
     let mount = mount(&library, receiver, &[&own, arguments].concat());
     let file = File::open(mount.join("long.flac")).unwrap();

@@ -13,12 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, gettid};
 use serde_json::Value;
 
-use crate::support::audio::{self, Sound};
 use crate::support::control::{self, counted, own};
 use crate::support::hanging::{Hanging, Stuck};
 use crate::support::library::{Library, ONE_SERVED};
 use crate::support::metrics::Metrics;
-use crate::support::process::{Outcome, Running, musefs, run};
+use crate::support::process::{Outcome, Running, run};
 use crate::support::users;
 use crate::support::{SOON, eventually, within};
 
@@ -165,11 +164,7 @@ fn each_operation_is_told_once_and_sums_are_those_of_the_counters() {
 fn what_is_asked_for_alone_is_told() {
     require_fuse!();
     let library = Library::new();
-    let path = library.path().join("hung");
-    std::fs::create_dir(&path).unwrap();
-    let long = std::fs::read(audio::sample(Sound::LongFlac)).unwrap();
-    let hung = Hanging::mount(&path, vec![("long.flac".into(), long)]);
-    run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&path)).done();
+    let hung = Hanging::scanned(&library);
     let mount = control::mount(&library, &["--template", "$filename", "--no-kernel-cache"]);
     let by_name = Follower::start(
         &library,

@@ -10,6 +10,7 @@ use super::Failure;
 use super::metrics::print::watch_signals;
 use crate::cli::{EXIT_DONE, TraceArgs};
 use crate::control::trace::{Following, Heard, Line, Operation, Phase, Tier, Wanted};
+use crate::metrics_files::seconds;
 
 /// What stands for something that is not known.
 const UNKNOWN: &str = "-";
@@ -183,16 +184,6 @@ fn because(operation: &Operation) -> String {
         (None, Some(cause)) => format!("cause={cause}"),
         (None, None) => UNKNOWN.to_owned(),
     }
-}
-
-/// Nanoseconds as seconds with microseconds.
-fn seconds(nanoseconds: u64) -> String {
-    let microseconds = nanoseconds / 1_000;
-    format!(
-        "{}.{:06}",
-        microseconds / 1_000_000,
-        microseconds % 1_000_000
-    )
 }
 
 #[cfg(test)]

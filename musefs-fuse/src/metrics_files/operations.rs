@@ -232,7 +232,7 @@ fn push_parts(
 }
 
 /// Nanoseconds as seconds with microseconds.
-fn seconds(nanoseconds: u64) -> String {
+pub fn seconds(nanoseconds: u64) -> String {
     let microseconds = nanoseconds / 1_000;
     format!(
         "{}.{:06}",

@@ -12,7 +12,10 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyOpen, Request, Session, SessionACL,
 };
 
+use super::audio::{self, Sound};
+use super::library::Library;
 use super::mount::{detach, is_mounted};
+use super::process::{musefs, run};
 
 const TTL: Duration = Duration::from_secs(3600);
 /// The root is 1; files come after.
@@ -231,6 +234,17 @@ impl Hanging {
             state,
             session: Some(session),
         }
+    }
+
+    /// One below `library` with a file that is long enough to hang in, `long.flac`, scanned into its store.
+    #[track_caller]
+    pub fn scanned(library: &Library) -> Self {
+        let path = library.path().join("hung");
+        std::fs::create_dir(&path).expect("a new directory");
+        let long = std::fs::read(audio::sample(Sound::LongFlac)).expect("a sample");
+        let hung = Self::mount(&path, vec![("long.flac".into(), long)]);
+        run(musefs(["scan", "-q", "--db"]).arg(library.db()).arg(&path)).done();
+        hung
     }
 
     /// Stops answering what is asked of one file.
