@@ -236,6 +236,7 @@ def guarded(origin, token):
         for attempt, state in (("not " + token, "asking"), (token, "live")):
             browser.evaluate(f"document.getElementById('token').value = {json.dumps(attempt)}; document.querySelector('#ask-form button').click()")
             eventually(state, lambda: browser.state() == state and (state == "live" or "not the token" in browser.evaluate("document.getElementById('ask').textContent")))
+        eventually("files", lambda: "Most read among the last operations" in browser.evaluate("document.getElementById('single').textContent"))
         eventually("paths", lambda: "Under way now" in browser.evaluate("document.getElementById('single').textContent"))
         only_own(browser, origin)
         print("shown", flush=True)
