@@ -102,7 +102,10 @@ fn filtered<'a>(
         return (by_default(), None);
     };
     let filtered = match directives.to_str() {
-        Some(directives) => builder().filter(directives),
+        Some(directives) => match misspelt(directives) {
+            Some(word) => Err(LoggingError::Directive(word.to_owned())),
+            None => builder().filter(directives),
+        },
         None => Err(LoggingError::Directive(
             directives.to_string_lossy().into_owned(),
         )),
@@ -114,6 +117,26 @@ fn filtered<'a>(
             Some(format!("{variable}: {error}. `{FILTER}` is logged instead")),
         ),
     }
+}
+
+/// A word that is neither a level nor the beginning of an event's name nor a context: taken for a name, it would let nothing
+/// else pass, without a word.
+fn misspelt(directives: &str) -> Option<&str> {
+    let is_known = |word: &str| {
+        let levels = ["off", "error", "warn", "info", "debug", "trace"];
+        let contexts = ["engine", "global", "admin", "internal", "fuser", "lofty"];
+        let names = word.replace("::", ".");
+        let mut events = events::EVENTS.iter().map(|(name, ..)| *name);
+        levels.contains(&&*word.to_ascii_lowercase())
+            || contexts.contains(&word)
+            || events.any(|event| {
+                let rest = event.strip_prefix(&*names);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
+    };
+    let words = directives.split(',').map(str::trim);
+    let mut words = words.filter(|word| !word.is_empty() && !word.contains('='));
+    words.find(|word| !is_known(word))
 }
 
 /// Tells that the command could not be done: for programs, where the log is, else as every tool does.

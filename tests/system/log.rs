@@ -124,6 +124,7 @@ fn a_filter_that_cannot_be_understood_is_told_and_not_used() {
     for (variable, value, wrong) in [
         ("MUSEFS_LOG", "bogus=loud", "`bogus=loud`"),
         ("MUSEFS_LOG", "warn,bogus=", "`bogus=`"),
+        ("MUSEFS_LOG", "debugg", "`debugg`"),
         ("RUST_LOG", "info,[span]=debug", "`[span]=debug`"),
     ] {
         let told = dry_run(variable, value);

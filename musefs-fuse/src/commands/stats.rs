@@ -91,6 +91,7 @@ fn printed(source: &str, view: &View) -> io::Result<String> {
         view: Some(view),
         history: &[],
         trouble: None,
+        is_away: false,
         keys: None,
     };
     let Ok(drawn) = terminal.draw(|frame| draw(frame, &screen));
@@ -227,6 +228,7 @@ fn watch(
                 view: known.view.as_ref(),
                 history: &known.history,
                 trouble: trouble.as_deref(),
+                is_away: trouble.is_some() && !known.held,
                 keys: Some(&keys),
             };
             draw(frame, &screen);

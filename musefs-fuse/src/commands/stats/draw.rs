@@ -20,6 +20,8 @@ pub struct Screen<'a> {
     pub history: &'a [u64],
     /// What keeps numbers from coming, if anything does.
     pub trouble: Option<&'a str>,
+    /// Whether that is the mount, so that nobody knows how it is.
+    pub is_away: bool,
     /// The keys, for who has some.
     pub keys: Option<&'a str>,
 }
@@ -90,7 +92,9 @@ fn titled(title: &str) -> Block<'_> {
 fn draw_title(frame: &mut Frame<'_>, area: Rect, screen: &Screen<'_>) {
     let mut left = vec![Span::from("musefs ").bold(), Span::from(screen.source)];
     if let Some(view) = screen.view {
-        if let Some(health) = &view.health {
+        if screen.is_away {
+            left.push(Span::from("  no answer").red().bold());
+        } else if let Some(health) = &view.health {
             left.push(Span::from("  "));
             left.push(Span::styled(health.clone(), health_style(health)));
         }
@@ -298,7 +302,12 @@ fn draw_clients(frame: &mut Frame<'_>, area: Rect, view: &View) {
         .collect();
     let block = titled("Who asks");
     if lines.is_empty() {
-        frame.render_widget(Paragraph::new("nobody").dim().block(block), area);
+        let nobody = if view.notes_clients {
+            "nobody"
+        } else {
+            "not noted by this mount"
+        };
+        frame.render_widget(Paragraph::new(nobody).dim().block(block), area);
     } else {
         frame.render_widget(table_of(lines).block(block), area);
     }

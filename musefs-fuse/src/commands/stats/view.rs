@@ -34,6 +34,8 @@ pub struct View {
     pub readahead_hits: Option<f64>,
     /// Requests by process name.
     pub clients_per_second: Vec<Rate>,
+    /// Whether the mount notes who asks.
+    pub notes_clients: bool,
     /// Reads under way, and their bound.
     pub reads_inflight: Option<[f64; 2]>,
     /// Threads of the pool at work, and how many there are.
@@ -136,6 +138,7 @@ impl View {
                 "musefs_readahead_misses_total",
             ),
             clients_per_second: clients,
+            notes_clients: now.sum("musefs_client_requests_total").is_some(),
             reads_inflight: pair(now, "musefs_reads_inflight", "musefs_reads_inflight_max"),
             pool: pair(now, "musefs_pool_active", "musefs_pool_workers"),
             parked: now.sum("musefs_requests_parked"),

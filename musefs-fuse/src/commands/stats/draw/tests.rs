@@ -56,6 +56,7 @@ fn screen<'a>(view: Option<&'a View>, trouble: Option<&'a str>) -> Screen<'a> {
         view,
         history: &[1, 2, 3],
         trouble,
+        is_away: trouble.is_some(),
         keys: Some("q ends"),
     }
 }
@@ -91,8 +92,22 @@ fn trouble_is_told_beside_the_last_numbers_and_without_any() {
     let trouble = "no answer for 5 s";
     let lines = drawn(80, 24, &screen(Some(&view), Some(trouble)));
     has(&lines, &[trouble]);
+    has(&lines, &["/mnt/music", "no answer"]);
+    assert!(lines.iter().all(|line| !line.contains("degraded")));
     has(&lines, &["mpd"]);
     has(&drawn(80, 24, &screen(None, Some(trouble))), &[trouble]);
+}
+
+#[test]
+fn a_mount_that_does_not_note_who_asks_is_not_said_to_be_asked_by_nobody() {
+    let mut view = view();
+    view.clients_per_second.clear();
+    has(
+        &drawn(80, 24, &screen(Some(&view), None)),
+        &["not noted by this mount"],
+    );
+    view.notes_clients = true;
+    has(&drawn(80, 24, &screen(Some(&view), None)), &["nobody"]);
 }
 
 #[test]
