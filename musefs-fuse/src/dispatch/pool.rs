@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use musefs_core::serve::WaitsFor;
 use musefs_telemetry::{event_warn, logging};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Something to do, once.
 pub type Job = Box<dyn FnOnce() -> After + Send>;
@@ -248,6 +248,11 @@ impl Pool {
             Admission::Parked
         });
         state.jobs.push_back((subject, job));
+        self.one_more_waits(state);
+    }
+
+    /// A job was put among those that wait: counts it, and calls a thread for it.
+    fn one_more_waits(&self, mut state: MutexGuard<'_, State>) {
         state.waiting += 1;
         self.waiting.store(state.waiting as u64, Relaxed);
         let idle = state.idle.pop();
@@ -287,11 +292,7 @@ impl Pool {
             return;
         }
         state.jobs.push_front((subject, job));
-        state.waiting += 1;
-        self.waiting.store(state.waiting as u64, Relaxed);
-        let idle = state.idle.pop();
-        drop(state);
-        call(idle);
+        self.one_more_waits(state);
     }
 
     fn work(&self) {

@@ -178,13 +178,15 @@ fn table_of(lines: Vec<[String; 2]>) -> Table<'static> {
     )
 }
 
+/// So many of so many.
+fn some_of(pair: Option<[f64; 2]>) -> String {
+    pair.map_or_else(
+        || human::or_unknown(None, human::count),
+        |[some, all]| format!("{} of {}", human::count(some), human::count(all)),
+    )
+}
+
 fn work_of(view: &View) -> Vec<[String; 2]> {
-    let of = |pair: Option<[f64; 2]>| {
-        pair.map_or_else(
-            || human::or_unknown(None, human::count),
-            |[now, bound]| format!("{} of {}", human::count(now), human::count(bound)),
-        )
-    };
     let age = |operation: &&Operation| operation.oldest_seconds.is_some_and(|age| age > 0.0);
     let oldest = view
         .operations
@@ -203,10 +205,10 @@ fn work_of(view: &View) -> Vec<[String; 2]> {
             },
         );
     vec![
-        pair("reads", of(view.reads_inflight)),
+        pair("reads", some_of(view.reads_inflight)),
         pair("oldest waiting", oldest),
         pair("parked", human::or_unknown(view.parked, human::count)),
-        pair("threads of the pool", of(view.pool)),
+        pair("threads of the pool", some_of(view.pool)),
         pair("open files", human::or_unknown(view.handles, human::count)),
         pair(
             "cores, memory",
@@ -262,10 +264,6 @@ fn draw_operations(frame: &mut Frame<'_>, area: Rect, view: &View) {
 }
 
 fn library_of(view: &View) -> Vec<[String; 2]> {
-    let unreachable = view.roots_unreachable.map_or_else(
-        || human::or_unknown(None, human::count),
-        |[away, all]| format!("{} of {}", human::count(away), human::count(all)),
-    );
     vec![
         pair(
             "tracks, of these dark",
@@ -275,7 +273,7 @@ fn library_of(view: &View) -> Vec<[String; 2]> {
                 human::or_unknown(view.tracks_dark, human::count)
             ),
         ),
-        pair("directories away", unreachable),
+        pair("directories away", some_of(view.roots_unreachable)),
         pair(
             "last edit seen after",
             human::or_unknown(view.refresh_lag_seconds, human::seconds),
